@@ -1,0 +1,1 @@
+"""Client of a syntheflow server: `syntheflow.Client` and the command line."""

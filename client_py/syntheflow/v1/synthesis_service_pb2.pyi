@@ -1,0 +1,162 @@
+from google.protobuf import duration_pb2 as _duration_pb2
+from syntheflow.v1 import dataset_service_pb2 as _dataset_service_pb2
+from syntheflow.v1 import job_service_pb2 as _job_service_pb2
+from syntheflow.v1 import schema_pb2 as _schema_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Mapping, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Format(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    FORMAT_UNSPECIFIED: _ClassVar[Format]
+    FORMAT_ARROW: _ClassVar[Format]
+    FORMAT_CSV: _ClassVar[Format]
+    FORMAT_JSON: _ClassVar[Format]
+    FORMAT_JSON_LINES: _ClassVar[Format]
+    FORMAT_PARQUET: _ClassVar[Format]
+    FORMAT_EXCEL: _ClassVar[Format]
+FORMAT_UNSPECIFIED: Format
+FORMAT_ARROW: Format
+FORMAT_CSV: Format
+FORMAT_JSON: Format
+FORMAT_JSON_LINES: Format
+FORMAT_PARQUET: Format
+FORMAT_EXCEL: Format
+
+class UploadHeader(_message.Message):
+    __slots__ = ("dataset_id", "request_id", "schema")
+    DATASET_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    dataset_id: str
+    request_id: str
+    schema: _schema_pb2.Schema
+    def __init__(self, dataset_id: _Optional[str] = ..., request_id: _Optional[str] = ..., schema: _Optional[_Union[_schema_pb2.Schema, _Mapping]] = ...) -> None: ...
+
+class UploadFileStart(_message.Message):
+    __slots__ = ("table", "file_name", "format")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    FILE_NAME_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    file_name: str
+    format: Format
+    def __init__(self, table: _Optional[str] = ..., file_name: _Optional[str] = ..., format: _Optional[_Union[Format, str]] = ...) -> None: ...
+
+class UploadFileEnd(_message.Message):
+    __slots__ = ("size_bytes", "sha256")
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    size_bytes: int
+    sha256: bytes
+    def __init__(self, size_bytes: _Optional[int] = ..., sha256: _Optional[bytes] = ...) -> None: ...
+
+class UploadRequest(_message.Message):
+    __slots__ = ("header", "file_start", "chunk", "file_end")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    FILE_START_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    FILE_END_FIELD_NUMBER: _ClassVar[int]
+    header: UploadHeader
+    file_start: UploadFileStart
+    chunk: bytes
+    file_end: UploadFileEnd
+    def __init__(self, header: _Optional[_Union[UploadHeader, _Mapping]] = ..., file_start: _Optional[_Union[UploadFileStart, _Mapping]] = ..., chunk: _Optional[bytes] = ..., file_end: _Optional[_Union[UploadFileEnd, _Mapping]] = ...) -> None: ...
+
+class UploadResponse(_message.Message):
+    __slots__ = ("dataset",)
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    dataset: _dataset_service_pb2.Dataset
+    def __init__(self, dataset: _Optional[_Union[_dataset_service_pb2.Dataset, _Mapping]] = ...) -> None: ...
+
+class TrainRequest(_message.Message):
+    __slots__ = ("dataset", "model_id", "engine", "seed", "time_limit", "holdout_share", "request_id")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    TIME_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    HOLDOUT_SHARE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    dataset: str
+    model_id: str
+    engine: str
+    seed: int
+    time_limit: _duration_pb2.Duration
+    holdout_share: float
+    request_id: str
+    def __init__(self, dataset: _Optional[str] = ..., model_id: _Optional[str] = ..., engine: _Optional[str] = ..., seed: _Optional[int] = ..., time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., holdout_share: _Optional[float] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class TrainResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _job_service_pb2.Job
+    def __init__(self, job: _Optional[_Union[_job_service_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class TableRows(_message.Message):
+    __slots__ = ("table", "rows")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    rows: int
+    def __init__(self, table: _Optional[str] = ..., rows: _Optional[int] = ...) -> None: ...
+
+class RowRange(_message.Message):
+    __slots__ = ("table", "start_row", "row_count")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    START_ROW_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    start_row: int
+    row_count: int
+    def __init__(self, table: _Optional[str] = ..., start_row: _Optional[int] = ..., row_count: _Optional[int] = ...) -> None: ...
+
+class GenerateRequest(_message.Message):
+    __slots__ = ("model", "seed", "scale", "rows", "tables", "range", "format")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    SCALE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    TABLES_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    seed: int
+    scale: float
+    rows: _containers.RepeatedCompositeFieldContainer[TableRows]
+    tables: _containers.RepeatedScalarFieldContainer[str]
+    range: RowRange
+    format: Format
+    def __init__(self, model: _Optional[str] = ..., seed: _Optional[int] = ..., scale: _Optional[float] = ..., rows: _Optional[_Iterable[_Union[TableRows, _Mapping]]] = ..., tables: _Optional[_Iterable[str]] = ..., range: _Optional[_Union[RowRange, _Mapping]] = ..., format: _Optional[_Union[Format, str]] = ...) -> None: ...
+
+class GenerateResponse(_message.Message):
+    __slots__ = ("table", "first_row", "row_count", "data")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
+    ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    first_row: int
+    row_count: int
+    data: bytes
+    def __init__(self, table: _Optional[str] = ..., first_row: _Optional[int] = ..., row_count: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class ValidateRequest(_message.Message):
+    __slots__ = ("model", "seed", "request_id")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    seed: int
+    request_id: str
+    def __init__(self, model: _Optional[str] = ..., seed: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ValidateResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _job_service_pb2.Job
+    def __init__(self, job: _Optional[_Union[_job_service_pb2.Job, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""syntheflow's server: learns tables with neural networks and streams synthetic rows."""

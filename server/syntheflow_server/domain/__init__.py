@@ -1,0 +1,1 @@
+"""Plain typed objects that all rooms speak of; imports nothing of the project."""

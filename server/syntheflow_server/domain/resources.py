@@ -1,0 +1,138 @@
+"""Resources that the server keeps: datasets, models, jobs, reports."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from syntheflow_server.domain.errors import Failure
+from syntheflow_server.domain.schema import Schema
+
+
+class Resource(BaseModel):
+    """What all resources have: a name `{kind}/{id}` and a time of making (UTC)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    create_time: datetime
+
+
+class TableSummary(BaseModel):
+    """Facts about one stored table; `findings` say how its file was read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    rows: int
+    bytes: int
+    file_name: str = ""
+    findings: tuple[str, ...] = ()
+
+
+class Dataset(Resource):
+    """Related tables plus their schema; the data lie in the blob store under its name."""
+
+    update_time: datetime
+    data_schema: Schema
+    tables: tuple[TableSummary, ...]
+
+
+class TableCard(BaseModel):
+    """What a model knows of one table: shapes and settings, no values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str
+    train_rows: int
+    holdout_rows: int
+    columns: int
+    tokens: int
+    parameters: int
+    epochs: float
+    validation_loss: float
+    train_seconds: float
+    owner_table: str = ""
+
+
+class Model(Resource):
+    """What training a dataset yields; the artefact lies in the blob store under its name."""
+
+    dataset: str
+    engine: str
+    data_schema: Schema
+    seed: int
+    holdout_share: float
+    train_seconds: float
+    bytes: int
+    tables: tuple[TableCard, ...]
+    versions: dict[str, str] = Field(default_factory=dict)
+
+
+class JobKind(StrEnum):
+    """What a job does."""
+
+    TRAIN = "train"
+    VALIDATE = "validate"
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """True if the job will not change any more."""
+        return self not in {JobState.QUEUED, JobState.RUNNING}
+
+
+class Job(Resource):
+    """Long-running work with progress 0..1 that never falls."""
+
+    kind: JobKind
+    state: JobState = JobState.QUEUED
+    progress: float = 0.0
+    stage: str = "waiting for a free worker"
+    metrics: dict[str, float] = Field(default_factory=dict)
+    target: str
+    result: str = ""
+    error: Failure | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+
+
+class Score(BaseModel):
+    """One named figure: `value` 0..1, higher is better; `raw` in its own unit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    value: float = Field(ge=0, le=1)
+    raw: float
+    detail: str
+
+
+class TableScores(BaseModel):
+    """The scores of one table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str
+    scores: tuple[Score, ...]
+
+
+class Report(Resource):
+    """What validation found; the rendered pages lie in the blob store under its name."""
+
+    model: str
+    quality: float = Field(ge=0, le=1)
+    parts: tuple[Score, ...]
+    tables: tuple[TableScores, ...]
+    warnings: tuple[str, ...] = ()
