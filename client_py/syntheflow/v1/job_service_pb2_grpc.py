@@ -56,6 +56,11 @@ class JobServiceStub(object):
                 request_serializer=syntheflow_dot_v1_dot_job__service__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=syntheflow_dot_v1_dot_job__service__pb2.WatchJobResponse.FromString,
                 _registered_method=True)
+        self.DeleteJob = channel.unary_unary(
+                '/syntheflow.v1.JobService/DeleteJob',
+                request_serializer=syntheflow_dot_v1_dot_job__service__pb2.DeleteJobRequest.SerializeToString,
+                response_deserializer=syntheflow_dot_v1_dot_job__service__pb2.DeleteJobResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer(object):
@@ -93,6 +98,14 @@ class JobServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteJob(self, request, context):
+        """Deletes the record of an ended job; what it made stays.
+        FAILED_PRECONDITION while it is queued or running: cancel it first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -115,6 +128,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=syntheflow_dot_v1_dot_job__service__pb2.WatchJobRequest.FromString,
                     response_serializer=syntheflow_dot_v1_dot_job__service__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'DeleteJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteJob,
+                    request_deserializer=syntheflow_dot_v1_dot_job__service__pb2.DeleteJobRequest.FromString,
+                    response_serializer=syntheflow_dot_v1_dot_job__service__pb2.DeleteJobResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -227,6 +245,33 @@ class JobService(object):
             '/syntheflow.v1.JobService/WatchJob',
             syntheflow_dot_v1_dot_job__service__pb2.WatchJobRequest.SerializeToString,
             syntheflow_dot_v1_dot_job__service__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/syntheflow.v1.JobService/DeleteJob',
+            syntheflow_dot_v1_dot_job__service__pb2.DeleteJobRequest.SerializeToString,
+            syntheflow_dot_v1_dot_job__service__pb2.DeleteJobResponse.FromString,
             options,
             channel_credentials,
             insecure,
