@@ -1,0 +1,74 @@
+"""What callers hand to the Service and get back, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from syntheflow_server.domain.schema import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """One received file: whole, its size and checksum already proved.
+
+    `table` empty means the file's name without its ending; `format` None means by
+    name and content (else csv, json, jsonl, excel, parquet, arrow). `sha256` is hexadecimal.
+    """
+
+    path: Path
+    file_name: str
+    table: str
+    format: str | None
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class StagedUpload:
+    """A whole upload that waits in a directory of `Service.staging()`."""
+
+    dataset_id: str
+    files: tuple[StagedFile, ...]
+    schema: Schema | None = None
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowRange:
+    """Rows `start` .. `start + count - 1` of `table`; count 0 means to the table's end."""
+
+    table: str
+    start: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationSpec:
+    """What to generate; `format` is arrow, csv, json, jsonl or parquet.
+
+    `rows` gives the size of single tables, others follow `scale`; `tables` empty
+    means all. `range` asks for a window of one table and excludes `tables`.
+    """
+
+    model: str
+    seed: int = 0
+    scale: float = 1.0
+    rows: dict[str, int] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
+    range: RowRange | None = None
+    format: str = "arrow"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes of one table, at most 3.5 MiB; the chunks of a table in order are its stream.
+
+    `row_count` is 0 for headers, ends, and all but the last piece of rows that do
+    not fit one chunk: rows are complete with the chunk that counts them.
+    """
+
+    table: str
+    first_row: int
+    row_count: int
+    data: bytes

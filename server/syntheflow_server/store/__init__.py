@@ -1,0 +1,1 @@
+"""What the server keeps: documents (metadata) and blobs (tables, models, reports)."""
