@@ -1,0 +1,274 @@
+"""Ordered numbers as tokens: equal-mass bins with spikes of their own, or exact values.
+
+A value held by at least `holders_needed` rows is an *atom* and may come back exactly;
+the others are only known through *knots*, a few points of their distribution inside
+the bin, between which decoding interpolates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from syntheflow_server.engine.encoding.base import Arrays, Floats, Ints, Token, holders_needed
+
+Numbers = npt.NDArray[Any]
+
+_BINS = 128
+_FEW_DISTINCT = 200
+_PAIR_DISTINCT = 20_000
+_PAIR_ROWS_A_VALUE = 20
+_KNOTS = 16
+_ROWS_A_BIN = 16
+_LEAST_BINS = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bins:
+    """Bins over sorted numbers (int64 or float64).
+
+    Bin b covers the values from `lows[b]` to below `lows[b + 1]`. With probability
+    `atom_share[b]` it yields one of its atoms, whose upper cumulative shares stand in
+    `atom_keys` as b + share; else a point between its knots
+    `knots[knot_start[b]:knot_start[b + 1]]`, rounded to the grid `base + i * step`
+    where the numbers are integers. `places` are mid-quantiles.
+
+    In a `paired` set the values are exact and told by two tokens: bin, and rank of
+    the atom in its bin.
+    """
+
+    lows: Numbers
+    places: npt.NDArray[np.float32]
+    atoms: Numbers
+    atom_keys: Floats
+    atom_start: Ints
+    atom_share: Floats
+    knots: Numbers
+    knot_start: Ints
+    step: int
+    paired: bool
+
+    @classmethod
+    def fit(cls, numbers: Numbers) -> Self:
+        """Return bins for the present `numbers` [n], n >= 1."""
+        values, counts = np.unique(numbers, return_counts=True)
+        rows, needed = len(numbers), holders_needed(len(numbers))
+        paired = _is_paired(len(values), rows)
+        atom = counts >= needed
+        bins = _cut(counts, atom, rows)
+        if paired:
+            values, counts, bins = values[atom], counts[atom], bins[atom]
+            bins = np.unique(bins, return_inverse=True)[1]
+            atom = np.ones(len(values), np.bool_)
+        total = int(bins[-1]) + 1
+        mass = np.bincount(bins, counts, total)
+        lows = values[np.searchsorted(bins, np.arange(total))]
+        places = ((np.cumsum(mass) - mass / 2) / mass.sum()).astype(np.float32)
+        step = _step(values) if values.dtype == np.int64 else 0
+        knots, knot_start = _knots(values, np.where(atom, 0, counts), bins, step)
+        atom_mass = np.where(atom, counts, 0)
+        in_atoms = np.bincount(bins, atom_mass, total)
+        below = np.cumsum(atom_mass) - (np.cumsum(in_atoms) - in_atoms)[bins]
+        keys = bins + below / np.maximum(in_atoms[bins], 1)
+        return cls(
+            lows=lows,
+            places=places,
+            atoms=values[atom],
+            atom_keys=keys[atom],
+            atom_start=np.searchsorted(bins[atom], np.arange(total + 1)).astype(np.int64),
+            atom_share=in_atoms / mass,
+            knots=knots,
+            knot_start=knot_start,
+            step=step,
+            paired=paired,
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of bins."""
+        return len(self.lows)
+
+    @property
+    def exact(self) -> bool:
+        """True if every bin yields exactly one value."""
+        return len(self.atoms) == self.size and bool((self.atom_share == 1).all())
+
+    @property
+    def draws(self) -> int:
+        """Uniforms a row needs in `decode`."""
+        return 0 if self.paired or self.exact else 1
+
+    def tokens(self, *, missing: bool) -> tuple[Token, ...]:
+        """Return the tokens; with `missing` the first has one more code, the last one."""
+        places = self.places
+        loose = self.atom_share < 0.5
+        touching = np.append(loose[:-1] & loose[1:], False)
+        if missing:
+            places = np.append(places, np.float32(np.nan))
+            touching = np.append(touching, False)
+        first = Token(len(places), places, touching)
+        if not self.paired:
+            return (first,)
+        widest = int(np.diff(self.atom_start).max())
+        ranks = ((np.arange(widest) + 0.5) / widest).astype(np.float32)
+        return first, Token(widest, ranks)
+
+    def encode(self, numbers: Numbers) -> npt.NDArray[np.int64]:
+        """Return codes [n, 1] or, paired, [n, 2]."""
+        if not self.paired:
+            bins = np.searchsorted(self.lows, numbers, side="right") - 1
+            return np.maximum(bins, 0)[:, None]
+        index = nearest(self.atoms, numbers)
+        bins = np.searchsorted(self.atom_start, index, side="right") - 1
+        return np.stack([bins, index - self.atom_start[bins]], axis=1)
+
+    def decode(self, codes: npt.NDArray[Any], uniforms: Floats) -> Numbers:
+        """Return numbers for codes of present values; uniforms [n, draws]."""
+        bins = codes[:, 0]
+        if self.paired:
+            start = self.atom_start[bins]
+            rank = np.minimum(codes[:, 1], self.atom_start[bins + 1] - start - 1)
+            return self.atoms[start + rank]
+        if self.exact:
+            return self.atoms[bins]
+        return self._draw(bins, uniforms[:, 0])
+
+    def _draw(self, bins: npt.NDArray[Any], uniforms: Floats) -> Numbers:
+        share = self.atom_share[bins]
+        is_atom = uniforms < share
+        if not is_atom.any():
+            return self._between(bins, uniforms)
+        result = np.empty(len(bins), self.lows.dtype)
+        at = np.flatnonzero(is_atom)
+        own = bins[at]
+        index = np.searchsorted(self.atom_keys, own + uniforms[at] / share[at], side="right")
+        result[at] = self.atoms[np.clip(index, self.atom_start[own], self.atom_start[own + 1] - 1)]
+        at = np.flatnonzero(~is_atom)
+        if len(at):
+            rest = share[at]
+            result[at] = self._between(bins[at], (uniforms[at] - rest) / (1 - rest))
+        return result
+
+    def _between(self, bins: npt.NDArray[Any], uniforms: Floats) -> Numbers:
+        start = self.knot_start[bins]
+        last = self.knot_start[bins + 1] - start - 2
+        position = uniforms * (last + 1)
+        whole = np.minimum(position.astype(np.int64), last)
+        low, high = self.knots[start + whole], self.knots[start + whole + 1]
+        part = position - whole
+        if not self.step:
+            return low + part * (high - low)
+        # Differences in uint64 stay exact over the whole range of int64.
+        spread = high.view(np.uint64) - low.view(np.uint64)
+        steps = np.floor(part * (spread / np.uint64(self.step) + 1)).astype(np.uint64)
+        moved = np.minimum(steps * np.uint64(self.step), spread)
+        return (low.view(np.uint64) + moved).view(np.int64)
+
+    def to_state(self) -> tuple[dict[str, Any], Arrays]:
+        """Return JSON facts and arrays for `from_state`."""
+        arrays = {
+            name: getattr(self, name)
+            for name in (
+                "lows",
+                "places",
+                "atoms",
+                "atom_keys",
+                "atom_start",
+                "atom_share",
+                "knots",
+                "knot_start",
+            )
+        }
+        return {"step": self.step, "paired": self.paired}, arrays
+
+    @classmethod
+    def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """Build the bins that gave this state."""
+        return cls(**arrays, step=facts["step"], paired=facts["paired"])
+
+
+def nearest(ordered: Numbers, numbers: Numbers) -> npt.NDArray[np.int64]:
+    """Return for each number the index of the nearest of the `ordered` values."""
+    right = np.clip(np.searchsorted(ordered, numbers), 0, len(ordered) - 1)
+    left = np.maximum(right - 1, 0)
+    to_right = ordered[right].astype(np.float64) - numbers
+    to_left = numbers - ordered[left].astype(np.float64)
+    exact = ordered[right] == numbers
+    return np.where(exact | (to_right <= to_left), right, left).astype(np.int64)
+
+
+def _is_paired(distinct: int, rows: int) -> bool:
+    few = _FEW_DISTINCT < distinct <= _PAIR_DISTINCT
+    return few and rows >= distinct * _PAIR_ROWS_A_VALUE
+
+
+def _cut(counts: Ints, atom: npt.NDArray[np.bool_], rows: int) -> Ints:
+    """Return the bin of each distinct value: ascending from 0 without gaps."""
+    wanted = min(_BINS, max(_LEAST_BINS, rows // _ROWS_A_BIN))
+    if len(counts) <= _FEW_DISTINCT:
+        alone = atom & (counts * wanted > rows / 8)
+    else:
+        alone = counts * wanted > rows
+    # A stretch is a run of values between spikes; its bins get equal mass.
+    edge = alone.copy()
+    edge[1:] |= alone[:-1]
+    edge[0] = True
+    stretch = np.cumsum(edge) - 1
+    mass = np.bincount(stretch, counts)
+    spike = np.zeros(len(mass), np.bool_)
+    spike[stretch[alone]] = True
+    loose = mass[~spike].sum()
+    left = max(1, wanted - int(spike.sum()))
+    parts = np.ones(len(mass))
+    if loose:
+        parts = np.where(spike, 1, np.maximum(1, np.rint(left * mass / loose)))
+    start = np.cumsum(mass) - mass
+    middle = np.cumsum(counts) - counts / 2 - start[stretch]
+    part = np.minimum(middle / mass[stretch] * parts[stretch], parts[stretch] - 1).astype(np.int64)
+    key = (np.cumsum(parts) - parts)[stretch].astype(np.int64) + part
+    return np.cumsum(np.append(0, np.diff(key) > 0)).astype(np.int64)
+
+
+def _step(values: Ints) -> int:
+    """Return the greatest common divisor of the gaps between sorted integers (1 if one value)."""
+    gaps = np.diff(values.view(np.uint64))
+    step = int(np.gcd.reduce(gaps)) if len(gaps) else 1
+    return min(max(step, 1), 2**62)
+
+
+def _knots(values: Numbers, counts: Ints, bins: Ints, step: int) -> tuple[Numbers, Ints]:
+    """Return for each bin some points of its values' distribution, weighted by `counts`.
+
+    The outer points of a bin lie halfway to the neighbouring values, so that a bin with
+    a single value does not give that value away.
+    """
+    total = int(bins[-1]) + 1
+    pieces: list[Numbers] = []
+    start = np.zeros(total + 1, np.int64)
+    first = np.searchsorted(bins, np.arange(total + 1))
+    for b in range(total):
+        own = np.flatnonzero(counts[first[b] : first[b + 1]]) + first[b]
+        if len(own):
+            pieces.append(_points(values, counts, own, step))
+            start[b + 1] = len(pieces[-1])
+    knots: Numbers = np.concatenate(pieces) if pieces else values[:0]
+    return knots, np.cumsum(start)
+
+
+def _points(values: Numbers, counts: Ints, own: Ints, step: int) -> Numbers:
+    weights = np.cumsum(counts[own])
+    wanted = np.linspace(0, weights[-1], min(_KNOTS, int(weights[-1]) + 1) + 1)[1:-1]
+    inner = values[own[np.searchsorted(weights, wanted)]]
+    low = _halfway(values, max(own[0] - 1, 0), own[0], step)
+    high = _halfway(values, own[-1], min(own[-1] + 1, len(values) - 1), step)
+    return np.concatenate([np.array([low], values.dtype), inner, np.array([high], values.dtype)])
+
+
+def _halfway(values: Numbers, left: int, right: int, step: int) -> Any:
+    low, high = values[left], values[right]
+    if step:
+        return int(low) + (int(high) - int(low)) // step // 2 * step
+    return low + (high - low) / 2

@@ -1,0 +1,97 @@
+"""Chooses the codec that fits a column, and finds it again when an artefact is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from syntheflow_server.domain.schema import Column, SemanticType
+from syntheflow_server.engine.encoding.base import Codec, combined, holders_needed
+from syntheflow_server.engine.encoding.boolean import BooleanCodec
+from syntheflow_server.engine.encoding.category import CategoryCodec
+from syntheflow_server.engine.encoding.constant import ConstantCodec
+from syntheflow_server.engine.encoding.numeric import NumericCodec
+from syntheflow_server.engine.encoding.temporal import TemporalCodec
+
+_CODECS: tuple[type[Codec], ...] = (
+    BooleanCodec,
+    CategoryCodec,
+    ConstantCodec,
+    NumericCodec,
+    TemporalCodec,
+)
+
+
+def fit_codec(
+    column: Column,
+    values: pa.Array | pa.ChunkedArray,
+    seed: int,
+    guide: npt.NDArray[np.int64] | None = None,
+) -> Codec:
+    """Return the codec for `values` of `column`.
+
+    `guide` [n] holds codes of a low-cardinality column that predicts this one; it
+    sorts the values of a category with more than 256 of them. Raises
+    InvalidArgumentError naming the column if it holds infinite numbers.
+    """
+    del seed
+    array = combined(values)
+    present = array.drop_null()
+    if pa.types.is_floating(array.type):
+        present = present.filter(pc.invert(pc.is_nan(present)))
+        array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+    if not len(present):
+        return ConstantCodec.fit(column, pa.nulls(1, column.arrow))
+    if len(present) == len(array) and _is_one_value(present):
+        return ConstantCodec.fit(column, present.slice(0, 1))
+    if pa.types.is_boolean(array.type):
+        return BooleanCodec.fit(column, array)
+    if pa.types.is_string(array.type) or (
+        column.semantic_type is SemanticType.CATEGORY and _repeats(present, len(array))
+    ):
+        return CategoryCodec.fit(column, array, guide)
+    if pa.types.is_temporal(array.type):
+        return TemporalCodec.fit(column, array)
+    return NumericCodec.fit(column, array)
+
+
+def codec_from_state(facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Codec:
+    """Return the codec whose `to_state` gave `facts` (with its kind added) and `arrays`."""
+    own = dict(facts)
+    kind = own.pop("codec")
+    for codec in _CODECS:
+        if codec.kind == kind:
+            return codec.from_state(own, arrays)
+    raise ValueError(f"unknown codec {kind!r}")
+
+
+def codec_to_state(codec: Codec) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Return the codec's state with its kind, for `codec_from_state`."""
+    facts, arrays = codec.to_state()
+    return facts | {"codec": codec.kind}, arrays
+
+
+def column_order(codecs: Sequence[Codec]) -> tuple[int, ...]:
+    """Return the indices of `codecs` in the order in which the network makes them.
+
+    Columns with few distinct values come first: they are learned best when unconditioned,
+    and rich columns profit most from knowing the others.
+    """
+    return tuple(sorted(range(len(codecs)), key=lambda i: (codecs[i].distinct, i)))
+
+
+def _is_one_value(present: pa.Array) -> bool:
+    if pa.types.is_floating(present.type):
+        numbers = present.to_numpy(zero_copy_only=False)
+        return bool((numbers == numbers[0]).all())
+    return int(pc.count_distinct(present).as_py()) == 1
+
+
+def _repeats(present: pa.Array, rows: int) -> bool:
+    """Return True if at least half of the rows hold a value that may come back."""
+    counts = pc.value_counts(present).field("counts").to_numpy(zero_copy_only=False)
+    return bool(counts[counts >= holders_needed(rows)].sum() * 2 >= len(present))
