@@ -1,0 +1,1 @@
+"""Alarms on rows that repeat what the model learned from."""

@@ -1,0 +1,1 @@
+"""Metrics of related tables: do keys, child counts and aggregates hold."""
