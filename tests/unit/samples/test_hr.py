@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from pyarrow import csv
+
 from syntheflow.samples import hr
 
 NAMES = [
