@@ -1,0 +1,52 @@
+"""Reads one file of any known format into Parquet tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from syntheflow_server.domain.errors import InvalidArgumentError, Violation
+from syntheflow_server.ingest.columnar import read_arrow, read_parquet
+from syntheflow_server.ingest.tables import IngestedTable, checked_table_name
+
+
+class Reader(Protocol):
+    """Reads `path` into tables in `out`; `table` names the only table."""
+
+    def __call__(
+        self, path: Path, *, file_name: str, table: str, out: Path
+    ) -> tuple[IngestedTable, ...]:
+        """Return the tables in the file's order."""
+        ...
+
+
+FORMATS: dict[str, Reader] = {
+    "parquet": read_parquet,
+    "arrow": read_arrow,
+}
+"""Reader by format."""
+
+
+def ingest(
+    path: Path,
+    *,
+    file_name: str,
+    table: str,
+    format: str | None,  # noqa: A002 - the word of the contract
+    out: Path,
+) -> tuple[IngestedTable, ...]:
+    """Read the file at `path` into one Parquet file per table in the folder `out`.
+
+    `file_name` is the name its user knows, `table` the table's name (empty: the file's
+    name without its endings), `format` one of FORMATS or None to tell it by name and
+    content. Raises InvalidArgumentError naming table, row and rule if the file is not
+    fit; then `out` holds nothing new.
+    """
+    name = checked_table_name(table or Path(file_name).stem)
+    chosen = format or "parquet"
+    if chosen not in FORMATS:
+        rule = f"format must be one of {', '.join(FORMATS)}"
+        raise InvalidArgumentError(
+            rule, reason="FORMAT_UNKNOWN", violations=(Violation(field="format", rule=rule),)
+        )
+    return FORMATS[chosen](path, file_name=file_name, table=name, out=out)
