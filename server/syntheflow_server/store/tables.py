@@ -1,0 +1,104 @@
+"""Stored tables: one Parquet file a table, read column by column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from syntheflow_server.domain.errors import DataLossError, InvalidArgumentError, Violation
+from syntheflow_server.domain.schema import Schema, Table
+from syntheflow_server.domain.tables import Tables
+
+
+def file_of(table: str) -> str:
+    """Return the name of the Parquet file of `table`; any name makes a safe file name."""
+    # A name of dots alone would survive quoting and mean a folder; the ending prevents that.
+    return quote(table, safe="") + ".parquet"
+
+
+def table_of(file: Path) -> str:
+    """Return the name of the table in the Parquet file `file`."""
+    return unquote(file.name.removesuffix(".parquet"))
+
+
+class StoredTable:
+    """A TableSource over one Parquet file; values are cast to the types of `table` if given.
+
+    Raises DataLossError if the file is missing or damaged, InvalidArgumentError
+    naming the column if its values cannot be read as its type.
+    """
+
+    def __init__(self, path: Path, table: Table | None = None) -> None:
+        self._path, self._table = path, table
+        with self._opened() as file:
+            self._rows = int(file.metadata.num_rows)
+            self._schema: pa.Schema = file.schema_arrow
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the table."""
+        return self._rows
+
+    @property
+    def stored_schema(self) -> pa.Schema:
+        """Arrow schema as written by ingest, before any cast."""
+        return self._schema
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        """Return all values of a column, in row order; KeyError if there is none."""
+        index = self._schema.get_field_index(name)
+        if index < 0:
+            raise KeyError(name)
+        with self._opened() as file:
+            # By index, for `columns=["a"]` would also match a flat column called "a.b".
+            # Stored schemas are flat, so the field's index is the leaf's.
+            values = file.reader.read_column(index)
+        if self._table is None:
+            return values
+        return _cast(values, self._table, name)
+
+    def _opened(self) -> pq.ParquetFile:
+        try:
+            return pq.ParquetFile(self._path, memory_map=True, pre_buffer=False)
+        except (OSError, pa.ArrowInvalid) as error:
+            table = table_of(self._path)
+            raise DataLossError(
+                f"the stored file of table {table!r} is missing or damaged; upload it again",
+                reason="STORED_TABLE_DAMAGED",
+                metadata={"table": table},
+            ) from error
+
+
+def open_tables(directory: Path, schema: Schema | None = None) -> dict[str, StoredTable]:
+    """Open the tables in `directory`: those of `schema`, cast to its types, else all as stored."""
+    if schema is None:
+        return {table_of(file): StoredTable(file) for file in sorted(directory.glob("*.parquet"))}
+    return {t.name: StoredTable(directory / file_of(t.name), t) for t in schema.tables}
+
+
+def arrow_tables(tables: Tables, schema: Schema) -> dict[str, pa.Table]:
+    """Read all columns of all tables into memory, in the schema's order."""
+    return {
+        t.name: pa.table([tables[t.name].column(c) for c in t.column_names], schema=t.arrow)
+        for t in schema.tables
+    }
+
+
+def _cast(values: pa.ChunkedArray, table: Table, name: str) -> pa.ChunkedArray:
+    wanted = table.column(name).arrow
+    if values.type == wanted:
+        return values
+    try:
+        return values.cast(wanted)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        rule = f"not every value can be read as {table.column(name).type}"
+    # Outside the except block: Arrow's own message quotes the value, which must not travel along.
+    raise InvalidArgumentError(
+        f"table {table.name!r}, column {name!r}: {rule}; choose another type",
+        reason="TYPE_MISMATCH",
+        violations=(Violation(field="type", table=table.name, column=name, rule=rule),),
+        metadata={"table": table.name, "column": name},
+    )
