@@ -1,0 +1,220 @@
+"""What the client hands out: plain frozen values, one class for each resource.
+
+Times are UTC. `to_dict` of any of them gives values that `json.dumps` takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Base of all: comparable, immutable, and a dictionary on demand."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as dictionaries, lists, texts and numbers."""
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
+
+
+@dataclass(frozen=True, slots=True)
+class Resource(Value):
+    """What all resources have: a name such as datasets/hr and the time of making."""
+
+    name: str
+    create_time: datetime | None
+
+    @property
+    def id(self) -> str:
+        """The name without its kind: hr of datasets/hr."""
+        return self.name.partition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Value):
+    """One column: stored type in Arrow's notation and what its values mean."""
+
+    name: str
+    type: str
+    semantic_type: str
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Value):
+    """One table; columns stand in their original order."""
+
+    name: str
+    primary_key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey(Value):
+    """The child's columns hold a key of the parent, or nothing."""
+
+    child_table: str
+    child_columns: tuple[str, ...]
+    parent_table: str
+    parent_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Schema(Value):
+    """Tables, columns, keys and references of a dataset."""
+
+    tables: tuple[Table, ...]
+    foreign_keys: tuple[ForeignKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary(Value):
+    """Facts about one stored table; `findings` say how its file was read."""
+
+    name: str
+    rows: int
+    bytes: int
+    file_name: str
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset(Resource):
+    """Related tables plus their schema; give `etag` back to `update_schema`."""
+
+    update_time: datetime | None
+    schema: Schema
+    tables: tuple[TableSummary, ...]
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableCard(Value):
+    """What a model knows of one table: shapes and settings, no values."""
+
+    table: str
+    train_rows: int
+    holdout_rows: int
+    columns: int
+    tokens: int
+    parameters: int
+    epochs: float
+    validation_loss: float
+    train_seconds: float
+    owner_table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model(Resource):
+    """What training a dataset yields."""
+
+    dataset: str
+    engine: str
+    schema: Schema
+    seed: int
+    train_seconds: float
+    bytes: int
+    tables: tuple[TableCard, ...]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailure(Value):
+    """Why a job failed."""
+
+    code: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Resource):
+    """Long-running work.
+
+    `kind` is train or validate; `state` is queued, running, succeeded, failed or
+    cancelled; `progress` goes from 0 to 1; `result` names what it made.
+    """
+
+    kind: str
+    state: str
+    progress: float
+    stage: str
+    metrics: dict[str, float]
+    target: str
+    result: str
+    error: JobFailure | None
+    start_time: datetime | None
+    end_time: datetime | None
+
+    @property
+    def ended(self) -> bool:
+        """True if the job will not change any more."""
+        return self.state in {"succeeded", "failed", "cancelled"}
+
+
+@dataclass(frozen=True, slots=True)
+class Score(Value):
+    """One named figure: `value` 0 to 1, higher is better; `raw` in its own unit."""
+
+    name: str
+    value: float
+    raw: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableScores(Value):
+    """The scores of one table."""
+
+    table: str
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report(Resource):
+    """What validation found; `quality` 0 to 1 is made of `parts`."""
+
+    model: str
+    quality: float
+    parts: tuple[Score, ...]
+    tables: tuple[TableScores, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of one table: `row_count` rows from row `first_row` on.
+
+    The data of one table's fragments, joined in order, are one Arrow IPC stream (or
+    one file of the format asked). `data` is any bytes-like value.
+    """
+
+    table: str
+    first_row: int
+    row_count: int
+    data: bytes | memoryview = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile(Value):
+    """A file that `generate_files` wrote."""
+
+    table: str
+    path: str
+    rows: int
+    bytes: int
