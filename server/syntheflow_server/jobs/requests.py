@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from syntheflow_server.domain.schema import Schema
+from syntheflow_server.domain.hints import SchemaHint
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,14 @@ class StagedFile:
 
 @dataclass(frozen=True, slots=True)
 class StagedUpload:
-    """A whole upload that waits in a directory of `Service.staging()`."""
+    """A whole upload that waits in a directory of `Service.staging()`.
+
+    `schema` fixes what the user knows; the rest is inferred.
+    """
 
     dataset_id: str
     files: tuple[StagedFile, ...]
-    schema: Schema | None = None
+    schema: SchemaHint | None = None
     request_id: str = ""
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from syntheflow_server.domain.hints import SchemaHint
 from syntheflow_server.domain.schema import Column, Schema, SemanticType, Table
 from syntheflow_server.domain.tables import Tables
 
 
-def infer(tables: Tables, types: Mapping[str, pa.Schema], hint: Schema | None) -> Schema:
+def infer(tables: Tables, types: Mapping[str, pa.Schema], hint: SchemaHint | None) -> Schema:
     """Return the schema of `tables`, whose stored Arrow schemas are `types`."""
     del hint
     return Schema(
