@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 NO_KEY = -1
 """Code of a key of which some part is missing: such a row refers to nothing."""
@@ -25,17 +24,15 @@ def key_codes(
     missing = np.zeros(sum(rows), dtype=bool)
     for part in range(len(sides[0][1])):
         kind = sides[-1][0].column(sides[-1][1][part]).type
+        if pa.types.is_string(kind):
+            kind = pa.large_string()
         chunks = [table.column(columns[part]).cast(kind) for table, columns in sides]
-        codes = pc.dictionary_encode(
-            pa.chunked_array([c for chunked in chunks for c in chunked.chunks], type=kind)
-        ).combine_chunks()
-        if isinstance(codes, pa.ChunkedArray):
-            codes = pa.concat_arrays(codes.chunks) if codes.num_chunks else None
-        indices = codes.indices if codes is not None else pa.array([], pa.int32())
+        together = pa.chunked_array([c for side in chunks for c in side.chunks], type=kind)
+        codes = together.combine_chunks().dictionary_encode()
+        indices = codes.indices
         missing |= np.asarray(indices.is_null())
         values = np.asarray(indices.fill_null(0), dtype=np.int64)
-        width = len(codes.dictionary) if codes is not None else 0
-        total = _dense(total * max(width, 1) + values)
+        total = _dense(total * max(len(codes.dictionary), 1) + values)
     total = _dense(np.where(missing, -1, total))
     if missing.any():
         total -= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -63,4 +63,79 @@ class Metric(ABC):
         """Return the score with its value cut to 0..1."""
         return Score(
             name=self.name, value=min(1.0, max(0.0, float(value))), raw=float(raw), detail=detail
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The answer for one table: a score, or the reason why there is none.
+
+    A reason that is empty means that the question does not arise for the table.
+    """
+
+    score: Score | None = None
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+    cap: float = 1.0
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TableMetric(Metric):
+    """A metric that looks at one table at a time; the total is the mean over tables."""
+
+    @abstractmethod
+    def measure_table(
+        self, evidence: Evidence, table: str, beat: Callable[[float], None]
+    ) -> Finding:
+        """Answer for one table; `beat(fraction)` at least every second."""
+
+    @abstractmethod
+    def summary(self, scores: Mapping[str, Score], worst: str) -> str:
+        """Return one sentence on all tables; `worst` is the table of the lowest value."""
+
+    def total(self, scores: Sequence[Score]) -> tuple[float, float]:
+        """Return the value and the raw figure for all tables: their means."""
+        values, raw = [s.value for s in scores], [s.raw for s in scores]
+        return sum(values) / len(values), sum(raw) / len(raw)
+
+    def measure(self, evidence: Evidence, beat: Beat) -> Measurement:
+        """Answer for every table and sum up."""
+        names = evidence.schema.table_names
+        found: dict[str, Finding] = {}
+        for number, table in enumerate(names):
+            start = number / len(names)
+
+            def at(fraction: float, start: float = start, table: str = table) -> None:
+                beat(start + fraction / len(names), table)
+
+            at(0.0)
+            found[table] = self.measure_table(evidence, table, at)
+        scores = {table: answer.score for table, answer in found.items() if answer.score}
+        total = None
+        if scores:
+            worst = min(scores, key=lambda table: scores[table].value)
+            total = self.score(*self.total(list(scores.values())), self.summary(scores, worst))
+        return Measurement(
+            score=total,
+            tables=scores,
+            not_measured=self._unmeasured(found),
+            warnings=tuple(text for answer in found.values() for text in answer.warnings),
+            cap=min((answer.cap for answer in found.values()), default=1.0),
+            details={
+                table: {
+                    **answer.details,
+                    **({"not_measured": answer.reason} if answer.reason else {}),
+                }
+                for table, answer in found.items()
+                if answer.details or answer.reason
+            },
+        )
+
+    def _unmeasured(self, found: Mapping[str, Finding]) -> tuple[str, ...]:
+        """Return one sentence for each reason, naming the tables it is true of."""
+        reasons = dict.fromkeys(answer.reason for answer in found.values() if answer.reason)
+        return tuple(
+            f"Not measured: {self.title.lower()} of "
+            f"{', '.join(t for t, answer in found.items() if answer.reason == reason)}: {reason}."
+            for reason in reasons
         )
