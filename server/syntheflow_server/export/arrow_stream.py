@@ -16,7 +16,7 @@ class ArrowEncoder(Encoder):
 
     def begin(self) -> bytes:
         """Return the schema message."""
-        return self.schema.serialize().to_pybytes()
+        return bytes(self.schema.serialize().to_pybytes())
 
     def pieces(self, batch: pa.RecordBatch, *, first: bool) -> Iterator[Piece]:
         """Yield one record batch message per piece."""

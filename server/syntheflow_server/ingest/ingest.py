@@ -7,6 +7,8 @@ from typing import Protocol
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.ingest.columnar import read_arrow, read_parquet
+from syntheflow_server.ingest.delimited import read_delimited
+from syntheflow_server.ingest.recognise import ENDINGS, recognise
 from syntheflow_server.ingest.tables import IngestedTable, checked_table_name
 
 
@@ -21,6 +23,7 @@ class Reader(Protocol):
 
 
 FORMATS: dict[str, Reader] = {
+    "csv": read_delimited,
     "parquet": read_parquet,
     "arrow": read_arrow,
 }
@@ -42,11 +45,19 @@ def ingest(
     content. Raises InvalidArgumentError naming table, row and rule if the file is not
     fit; then `out` holds nothing new.
     """
-    name = checked_table_name(table or Path(file_name).stem)
-    chosen = format or "parquet"
+    name = checked_table_name(table or _stem(file_name))
+    chosen = format or recognise(path, file_name)
     if chosen not in FORMATS:
         rule = f"format must be one of {', '.join(FORMATS)}"
         raise InvalidArgumentError(
             rule, reason="FORMAT_UNKNOWN", violations=(Violation(field="format", rule=rule),)
         )
     return FORMATS[chosen](path, file_name=file_name, table=name, out=out)
+
+
+def _stem(file_name: str) -> str:
+    """Return the name without the endings that tell format and packing."""
+    stem = file_name
+    while (cut := Path(stem)).suffix.lower() in ENDINGS and cut.stem:
+        stem = cut.stem
+    return stem
