@@ -164,7 +164,7 @@ class TableNetwork(nn.Module):
         seen_all = self.embed(codes).to(kind)
         summary = self._summaries(seen_all) if self.has_summary else None
         parts: list[Tensor] = []
-        for (seen, start, _), prefix in zip(shape.blocks, self.prefixes, strict=True):
+        for (seen, _, _), prefix in zip(shape.blocks, self.prefixes, strict=True):
             assert isinstance(prefix, Prefix)
             rows = len(prefix.weight)
             first = seen * shape.embedding

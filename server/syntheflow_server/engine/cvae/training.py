@@ -124,6 +124,7 @@ class _Run:
         self.codes, self.loss_mask = codes, loss_mask
         self.modules = [network, *([context] if context is not None else [])]
         self.parameters = [p for m in self.modules for p in m.parameters() if p.requires_grad]
+        self.weights: list[Tensor] = [p.data for p in self.parameters]
         self.average = [p.detach().clone() for p in self.parameters]
         self.best = [p.detach().clone() for p in self.parameters]
 
@@ -176,8 +177,11 @@ class _Run:
 
 
 def _optimizer(run: _Run, rate: float) -> torch.optim.Optimizer:
-    matrices = [p for p in run.parameters if p.dim() > 1]
-    vectors = [p for p in run.parameters if p.dim() <= 1]
+    named = [pair for module in run.modules for pair in module.named_parameters()]
+    learned = [(name, p) for name, p in named if p.requires_grad]
+    # Biases hold the log marginals: shrinking them would flatten every distribution.
+    matrices = [p for name, p in learned if "bias" not in name and p.dim() > 1]
+    vectors = [p for name, p in learned if "bias" in name or p.dim() <= 1]
     groups = [{"params": matrices, "weight_decay": _DECAY}]
     if vectors:
         groups.append({"params": vectors, "weight_decay": 0.0})
@@ -216,11 +220,11 @@ def _fit(
             group["lr"] = recipe.rate * _rate_at(step, steps)
         loss = run.loss(order[place * recipe.batch : (place + 1) * recipe.batch], smooth=True)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(run.parameters, _CLIP)
         optimizer.step()
         share = min(_EMA, (1 + step) / (10 + step))
-        torch._foreach_lerp_(run.average, run.parameters, 1 - share)
+        torch._foreach_lerp_(run.average, run.weights, 1 - share)
         step += 1
         now = time.monotonic()
         late = deadline is not None and now >= deadline

@@ -102,3 +102,9 @@ def combined(values: pa.Array | pa.ChunkedArray) -> pa.Array:
         return values.chunk(0)
     joined = values.combine_chunks()
     return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def as_codes(codes: npt.NDArray[Any]) -> Codes:
+    """Return `codes` [n, k] in the type in which codes are kept."""
+    narrow: Codes = codes.astype(np.uint16)
+    return narrow

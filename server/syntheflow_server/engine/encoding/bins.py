@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+
 from syntheflow_server.engine.encoding.base import Arrays, Floats, Ints, Token, holders_needed
 
 Numbers = npt.NDArray[Any]
@@ -131,17 +132,18 @@ class Bins:
         if self.paired:
             start = self.atom_start[bins]
             rank = np.minimum(codes[:, 1], self.atom_start[bins + 1] - start - 1)
-            return self.atoms[start + rank]
-        if self.exact:
-            return self.atoms[bins]
-        return self._draw(bins, uniforms[:, 0])
+            bins = start + rank
+        elif not self.exact:
+            return self._draw(bins, uniforms[:, 0])
+        exact: Numbers = self.atoms[bins]
+        return exact
 
     def _draw(self, bins: npt.NDArray[Any], uniforms: Floats) -> Numbers:
         share = self.atom_share[bins]
         is_atom = uniforms < share
         if not is_atom.any():
             return self._between(bins, uniforms)
-        result = np.empty(len(bins), self.lows.dtype)
+        result: Numbers = np.empty(len(bins), self.lows.dtype)
         at = np.flatnonzero(is_atom)
         own = bins[at]
         index = np.searchsorted(self.atom_keys, own + uniforms[at] / share[at], side="right")
@@ -159,13 +161,16 @@ class Bins:
         whole = np.minimum(position.astype(np.int64), last)
         low, high = self.knots[start + whole], self.knots[start + whole + 1]
         part = position - whole
-        if not self.step:
-            return low + part * (high - low)
-        # Differences in uint64 stay exact over the whole range of int64.
-        spread = high.view(np.uint64) - low.view(np.uint64)
-        steps = np.floor(part * (spread / np.uint64(self.step) + 1)).astype(np.uint64)
-        moved = np.minimum(steps * np.uint64(self.step), spread)
-        return (low.view(np.uint64) + moved).view(np.int64)
+        result: Numbers
+        if self.step:
+            # Differences in uint64 stay exact over the whole range of int64.
+            step, base = np.uint64(self.step), low.view(np.uint64)
+            spread = high.view(np.uint64) - base
+            steps = np.floor(part * (spread / step + 1)).astype(np.uint64)
+            result = (base + np.minimum(steps * step, spread)).view(np.int64)
+        else:
+            result = low + part * (high - low)
+        return result
 
     def to_state(self) -> tuple[dict[str, Any], Arrays]:
         """Return JSON facts and arrays for `from_state`."""

@@ -6,12 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from syntheflow_server.domain.schema import Column
-from syntheflow_server.engine.encoding.base import Codec, Codes, Floats, State, Token
+from syntheflow_server.engine.encoding.base import (
+    Codec,
+    Codes,
+    Floats,
+    State,
+    Token,
+    as_codes,
+    combined,
+)
 
 _MISSING = 2
 
@@ -35,12 +43,8 @@ class BooleanCodec(Codec):
     def encode(self, values: pa.Array | pa.ChunkedArray) -> Codes:
         """Return codes [n, 1]."""
         fallback = _MISSING if self.sizes[0] > _MISSING else 0
-        codes = pc.fill_null(values.cast(pa.uint8()), fallback)
-        return (
-            codes.to_numpy(zero_copy_only=False).astype(np.uint16)[:, None]
-            if isinstance(codes, pa.Array)
-            else codes.to_numpy().astype(np.uint16)[:, None]
-        )
+        codes = pc.fill_null(combined(values).cast(pa.uint8()), fallback)
+        return as_codes(codes.to_numpy(zero_copy_only=False)[:, None])
 
     def decode(self, codes: npt.NDArray[Any], uniforms: Floats) -> pa.Array:
         """Return the booleans."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from syntheflow_server.domain.schema import Column, arrow_type
 from syntheflow_server.engine.encoding.base import (
     Codec,
@@ -18,6 +19,7 @@ from syntheflow_server.engine.encoding.base import (
     Ints,
     State,
     Token,
+    as_codes,
     combined,
     holders_needed,
 )
@@ -114,8 +116,8 @@ class CategoryCodec(Codec):
             empty = values.is_null().to_numpy(zero_copy_only=False)
             flat[empty] = self.groups * self.width if self.missing else 0
         if self.width == 1:
-            return flat.astype(np.uint16)[:, None]
-        return np.stack(np.divmod(flat, self.width), axis=1).astype(np.uint16)
+            return as_codes(flat[:, None])
+        return as_codes(np.stack(np.divmod(flat, self.width), axis=1))
 
     def decode(self, codes: npt.NDArray[Any], uniforms: Floats) -> pa.Array:
         """Return the values."""

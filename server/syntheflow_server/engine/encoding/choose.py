@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from syntheflow_server.domain.schema import Column, SemanticType
 from syntheflow_server.engine.encoding.base import Codec, combined, holders_needed
 from syntheflow_server.engine.encoding.boolean import BooleanCodec
@@ -16,6 +17,7 @@ from syntheflow_server.engine.encoding.category import CategoryCodec
 from syntheflow_server.engine.encoding.constant import ConstantCodec
 from syntheflow_server.engine.encoding.numeric import NumericCodec
 from syntheflow_server.engine.encoding.temporal import TemporalCodec
+from syntheflow_server.engine.encoding.text import TextCodec
 
 _CODECS: tuple[type[Codec], ...] = (
     BooleanCodec,
@@ -23,6 +25,7 @@ _CODECS: tuple[type[Codec], ...] = (
     ConstantCodec,
     NumericCodec,
     TemporalCodec,
+    TextCodec,
 )
 
 
@@ -38,7 +41,6 @@ def fit_codec(
     sorts the values of a category with more than 256 of them. Raises
     InvalidArgumentError naming the column if it holds infinite numbers.
     """
-    del seed
     array = combined(values)
     present = array.drop_null()
     if pa.types.is_floating(array.type):
@@ -48,12 +50,23 @@ def fit_codec(
         return ConstantCodec.fit(column, pa.nulls(1, column.arrow))
     if len(present) == len(array) and _is_one_value(present):
         return ConstantCodec.fit(column, present.slice(0, 1))
+    return _fit_varied(column, array, present, seed, guide)
+
+
+def _fit_varied(
+    column: Column,
+    array: pa.Array,
+    present: pa.Array,
+    seed: int,
+    guide: npt.NDArray[np.int64] | None,
+) -> Codec:
     if pa.types.is_boolean(array.type):
         return BooleanCodec.fit(column, array)
-    if pa.types.is_string(array.type) or (
-        column.semantic_type is SemanticType.CATEGORY and _repeats(present, len(array))
-    ):
+    text = pa.types.is_string(array.type)
+    if (text or column.semantic_type is SemanticType.CATEGORY) and _repeats(present, len(array)):
         return CategoryCodec.fit(column, array, guide)
+    if text:
+        return TextCodec.fit(column, array, seed)
     if pa.types.is_temporal(array.type):
         return TemporalCodec.fit(column, array)
     return NumericCodec.fit(column, array)

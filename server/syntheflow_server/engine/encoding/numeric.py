@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
 from syntheflow_server.domain.schema import Column, arrow_type
 from syntheflow_server.engine.encoding.base import Codec, Codes, Floats, State, combined
 from syntheflow_server.engine.encoding.bins import Bins, Numbers

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from syntheflow_server.domain.errors import InvalidArgumentError
 
 _WIDE_DIGITS = 18

@@ -1,0 +1,148 @@
+"""Free text: a chain over words that enough rows share, with new words between them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syntheflow_server.engine.encoding.base import Arrays, Ints
+from syntheflow_server.engine.encoding.chances import Chances, Stream
+from syntheflow_server.engine.encoding.letters import LetterModel
+from syntheflow_server.engine.encoding.templates import (
+    Template,
+    letters_of,
+    pieces,
+    template_groups,
+    templates_to_arrays,
+)
+
+_VOCABULARY = 4000
+_SUCCESSORS = 64
+_FALLBACK = 1.0
+_MAKERS = 48
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prose:
+    """Words `vocabulary` by index; the indices after them stand for new words of `makers`.
+
+    Row w of `next` is what follows word w; the last row is what begins a text.
+    """
+
+    vocabulary: npt.NDArray[np.str_]
+    makers: tuple[Template, ...]
+    letters: LetterModel
+    next: Chances
+
+    @classmethod
+    def fit(cls, texts: Sequence[str], needed: int) -> Self:
+        """Return the model of `texts`; words held by `needed` of them may come back."""
+        split = [text.split() for text in texts]
+        held = Counter(word for words in split for word in set(words))
+        kept = [word for word, rows in held.most_common(_VOCABULARY) if rows >= needed]
+        index = {word: i for i, word in enumerate(kept)}
+        rare = {word: pieces(word) for word in held if word not in index}
+        groups = template_groups(list(rare.values()))[:_MAKERS]
+        place = {group.shapes: len(kept) + i for i, group in enumerate(groups)}
+        for word, own in rare.items():
+            shapes = tuple(piece.shape for piece in own)
+            index[word] = place.get(shapes, len(kept))
+        begin = len(kept) + len(groups)
+        pairs: Counter[tuple[int, int]] = Counter()
+        for words in split:
+            codes = [begin, *(index[word] for word in words)]
+            pairs.update(pairwise(codes))
+        return cls(
+            np.array(kept, np.str_) if kept else np.zeros(0, "<U1"),
+            tuple(group.template(needed) for group in groups),
+            letters_of(list(rare.values())),
+            _chain(pairs, begin),
+        )
+
+    def write(self, lengths: Ints, stream: Stream) -> pa.Array:
+        """Return texts of so many words, one for each row of the stream."""
+        longest = int(lengths.max(initial=0))
+        begin = len(self.vocabulary) + len(self.makers)
+        chosen = np.full((len(lengths), longest), begin, np.int64)
+        active = np.arange(len(lengths))
+        last = np.full(len(lengths), begin)
+        for place in range(longest):
+            active = active[lengths[active] > place]
+            last[active] = self.next.draw(last[active], stream.take(active))
+            chosen[active, place] = last[active]
+        present = np.arange(longest) < lengths[:, None]
+        words = self._spell(chosen[present], np.nonzero(present)[0], stream)
+        offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
+        return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), words), " ")
+
+    def _spell(self, flat: Ints, owner: Ints, stream: Stream) -> pa.Array:
+        """Return the word of each index in `flat`, new ones made for the row `owner`."""
+        known = len(self.vocabulary)
+        parts = [pa.array(self.vocabulary, pa.string())]
+        index, total = flat.copy(), known
+        base = stream.take()
+        for maker in np.unique(flat[flat >= known]):
+            at = np.flatnonzero(flat == maker)
+            # The new words of one row must differ: their place enters the stream.
+            own = Stream(np.stack([base[owner[at]], (at % 8191) / 8191], axis=1))
+            every = np.arange(len(at))
+            parts.append(self.makers[maker - known].write(self.letters, own, every))
+            index[at] = total + every
+            total += len(at)
+        return pa.concat_arrays(parts).take(pa.array(index))
+
+    def to_arrays(self, prefix: str) -> Arrays:
+        """Return the parts for an artefact; the makers' shapes are kept apart, as JSON."""
+        text = "\n".join(self.vocabulary.tolist()).encode()
+        own: Arrays = {f"{prefix}.vocabulary": np.frombuffer(text, np.uint8).copy()}
+        slots = templates_to_arrays(f"{prefix}.slot", self.makers)
+        letters = self.letters.to_arrays(f"{prefix}.letters")
+        return own | slots | letters | self.next.to_arrays(f"{prefix}.next")
+
+    @classmethod
+    def from_arrays(
+        cls, prefix: str, makers: tuple[Template, ...], arrays: Mapping[str, npt.NDArray[Any]]
+    ) -> Self:
+        """Build what `to_arrays` gave."""
+        text = arrays[f"{prefix}.vocabulary"].tobytes().decode()
+        return cls(
+            np.array(text.split("\n"), np.str_) if text else np.zeros(0, "<U1"),
+            makers,
+            LetterModel.from_arrays(f"{prefix}.letters", arrays),
+            Chances.from_arrays(f"{prefix}.next", arrays),
+        )
+
+
+def _chain(pairs: Mapping[tuple[int, int], int], begin: int) -> Chances:
+    """Return what follows each word: its frequent successors, mixed with all words."""
+    overall: Counter[int] = Counter()
+    after: dict[int, Counter[int]] = {}
+    for (last, own), count in pairs.items():
+        overall[own] += count
+        after.setdefault(last, Counter())[own] += count
+    common = overall.most_common(_SUCCESSORS) or [(begin - 1, 1)]
+    total = sum(count for _, count in common)
+    rows: list[int] = []
+    outcomes: list[int] = []
+    weights: list[float] = []
+    for last in range(begin + 1):
+        mixed = {word: _FALLBACK * count / total for word, count in common}
+        for word, count in _most(after.get(last, Counter())):
+            mixed[word] = mixed.get(word, 0.0) + count
+        rows += [last] * len(mixed)
+        outcomes += mixed
+        weights += mixed.values()
+    return Chances.of(np.array(rows), np.array(outcomes), np.array(weights))
+
+
+def _most(counter: Counter[int]) -> Iterable[tuple[int, int]]:
+    """Return the frequent successors; one that was seen once belongs to one text."""
+    return ((word, count) for word, count in counter.most_common(_SUCCESSORS) if count > 1)

@@ -1,0 +1,135 @@
+"""Patterned strings: fixed signs with slots between them, as in 'AAA-999'."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syntheflow_server.engine.encoding.base import Arrays, Ints
+from syntheflow_server.engine.encoding.chances import Stream
+from syntheflow_server.engine.encoding.letters import LetterModel, PlaceModel
+from syntheflow_server.engine.encoding.slots import (
+    WORD_KINDS,
+    Piece,
+    Slot,
+    WordSlot,
+    fit_slot,
+    pieces,
+)
+
+__all__ = [
+    "Group",
+    "Template",
+    "letters_of",
+    "pieces",
+    "template_groups",
+    "templates_from",
+    "templates_to_arrays",
+]
+
+_LEARNED_WORDS = 200_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """A sequence of fixed signs (str) and slots, and its usual length."""
+
+    shapes: tuple[str, ...]
+    slots: tuple[str | Slot, ...]
+    length: float
+
+    def write(self, letters: LetterModel, stream: Stream, rows: Ints) -> pa.Array:
+        """Return a string for each of `rows` of the stream."""
+        parts: list[Any] = []
+        for slot in self.slots:
+            if isinstance(slot, str):
+                parts.append(pa.scalar(slot, pa.string()))
+            elif isinstance(slot, WordSlot):
+                parts.append(pa.array(slot.write(letters, stream, rows), pa.string()))
+            else:
+                parts.append(pa.array(slot.write(stream, rows), pa.string()))
+        if all(isinstance(part, pa.Scalar) for part in parts):
+            return pa.array(["".join(str(p) for p in parts)] * len(rows), pa.string())
+        return pc.binary_join_element_wise(*parts, "")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the arrays of the slots do not tell."""
+        return {"shapes": list(self.shapes), "length": self.length}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Strings of one sequence of shapes."""
+
+    shapes: tuple[str, ...]
+    rows: list[Sequence[Piece]]
+
+    def template(self, needed: int) -> Template:
+        """Return the template; words held by `needed` of the strings may come back."""
+        slots: list[str | Slot] = []
+        for place, shape in enumerate(self.shapes):
+            if shape.startswith("="):
+                slots.append(shape[1:])
+                continue
+            runs = [own[place].text for own in self.rows]
+            slots.append(fit_slot(self.rows[0][place].kind, runs, needed))
+        length = sum(len(piece.text) for own in self.rows for piece in own) / len(self.rows)
+        return Template(self.shapes, tuple(slots), length)
+
+
+def template_groups(split: Sequence[Sequence[Piece]]) -> list[Group]:
+    """Return the strings grouped by their shapes, the largest group first."""
+    groups: dict[tuple[str, ...], Group] = {}
+    for own in split:
+        shapes = tuple(piece.shape for piece in own)
+        groups.setdefault(shapes, Group(shapes, [])).rows.append(own)
+    return sorted(groups.values(), key=lambda group: -len(group.rows))
+
+
+def letters_of(split: Sequence[Sequence[Piece]]) -> LetterModel:
+    """Return the letter model of all the words in the strings."""
+    words = Counter(
+        piece.text.lower() for own in split for piece in own if piece.kind in WORD_KINDS
+    )
+    return LetterModel.fit(dict(words.most_common(_LEARNED_WORDS)))
+
+
+def templates_to_arrays(prefix: str, templates: Sequence[Template]) -> Arrays:
+    """Return the arrays of all slots."""
+    arrays: Arrays = {}
+    for i, template in enumerate(templates):
+        for j, slot in enumerate(template.slots):
+            if not isinstance(slot, str):
+                arrays |= slot.to_arrays(f"{prefix}.{i}.{j}")
+    return arrays
+
+
+def templates_from(
+    prefix: str, facts: Sequence[Mapping[str, Any]], arrays: Mapping[str, npt.NDArray[Any]]
+) -> tuple[Template, ...]:
+    """Return the templates that `to_json` and `templates_to_arrays` gave."""
+    return tuple(
+        Template(
+            tuple(own["shapes"]),
+            tuple(
+                _slot_from(shape, f"{prefix}.{i}.{j}", arrays)
+                for j, shape in enumerate(own["shapes"])
+            ),
+            own["length"],
+        )
+        for i, own in enumerate(facts)
+    )
+
+
+def _slot_from(shape: str, prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> str | Slot:
+    if shape.startswith("="):
+        return shape[1:]
+    if shape in WORD_KINDS:
+        return WordSlot.from_arrays(shape, prefix, arrays)
+    return PlaceModel.from_arrays(prefix, arrays)
