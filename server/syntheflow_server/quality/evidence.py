@@ -68,8 +68,13 @@ class Evidence:
         """Return at most `limit` rows of the table, in their order."""
         if rows.num_rows <= limit:
             return rows
-        chosen = self.rng(*labels).choice(rows.num_rows, limit, replace=False)
-        return rows.take(pa.array(np.sort(chosen)))
+        return rows.take(pa.array(self.places(rows.num_rows, limit, *labels)))
+
+    def places(self, rows: int, limit: int, *labels: str) -> np.ndarray:
+        """Return at most `limit` of the row numbers 0..rows-1, ascending."""
+        if rows <= limit:
+            return np.arange(rows)
+        return np.sort(self.rng(*labels).choice(rows, limit, replace=False))
 
 
 def _fitting(table: Table, tables: Mapping[str, pa.Table], which: str) -> pa.Table:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from syntheflow_server.quality.evidence import Evidence
+from syntheflow_server.quality.evidence import MARGINAL_ROWS, Evidence
 from syntheflow_server.quality.keys import NO_KEY, key_codes
 
 
@@ -29,7 +29,8 @@ def row_groups(evidence: Evidence, table: str) -> Groups:
     train, holdout = evidence.train(table), evidence.holdout(table)
     synthetic = evidence.synthetic(table)
     best: tuple[float, int] | None = None
-    found = Groups(*(np.arange(rows.num_rows) for rows in (train, holdout, synthetic)))
+    own = np.arange(train.num_rows + holdout.num_rows)
+    found = Groups(own[: train.num_rows], own[train.num_rows :], np.arange(synthetic.num_rows))
     for key in evidence.schema.references_from(table):
         columns = key.child_columns
         codes, count = key_codes([(train, columns), (holdout, columns), (synthetic, columns)])
@@ -41,9 +42,27 @@ def row_groups(evidence: Evidence, table: str) -> Groups:
         shared = float(seen[present].mean())
         if shared <= 0.5 and (best is None or (shared, count) < best):
             best = (shared, count)
-            found = Groups(*(_own_if_missing(side, count) for side in codes))
+            starts = (count, count + train.num_rows, count)
+            found = Groups(*map(_own_if_missing, codes, starts))
     return found
 
 
-def _own_if_missing(codes: np.ndarray, count: int) -> np.ndarray:
-    return np.where(codes == NO_KEY, count + np.arange(len(codes)), codes)
+def _own_if_missing(codes: np.ndarray, start: int) -> np.ndarray:
+    return np.where(codes == NO_KEY, start + np.arange(len(codes)), codes)
+
+
+def halves(evidence: Evidence, table: str) -> np.ndarray | None:
+    """Return a mask of about half the real rows of `Evidence.marginals`, split by group.
+
+    The halves show how far two real samples lie apart when rows of one parent resemble
+    each other. None if every row is its own group.
+    """
+    groups = row_groups(evidence, table)
+    owners = np.concatenate([groups.train, groups.holdout])
+    owners = owners[evidence.places(len(owners), MARGINAL_ROWS, table, "real")]
+    _, places = np.unique(owners, return_inverse=True)
+    count = int(places.max(initial=-1)) + 1
+    if count in {0, 1, len(owners)}:
+        return None
+    first = evidence.rng(table, "halves").permutation(count) < count // 2
+    return np.asarray(first[places])

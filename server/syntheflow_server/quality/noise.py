@@ -47,6 +47,11 @@ def beyond(distance: float, noise: float) -> float:
     return max(0.0, distance - noise) / max(1e-9, 1 - noise) if noise < 1 else 0.0
 
 
+def between_halves(distance: float, n: int, m: int) -> float:
+    """Return the noise of samples of n and m rows, given the distance of two halves of the n."""
+    return distance * float(np.sqrt((1 / max(n, 1) + 1 / max(m, 1)) / (4 / max(n, 1))))
+
+
 def ranks(values: np.ndarray) -> np.ndarray:
     """Return ranks from 1, ties sharing their mean."""
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)

@@ -80,13 +80,15 @@ def separate(
     losses: dict[str, list[float]] = {name: [] for name in first.features.columns}
     for fold in range(count):
         test = folds == fold
+        # scikit-learn cannot cut a feature into bins that holds no value at all.
+        rows = np.where(np.isnan(matrix[~test]).all(axis=0), 0.0, matrix)
         model = _classifier(size, first.features.categorical, rng, _within(beat, fold, count))
-        model.fit(matrix[~test], truth[~test])
-        auc, variance = area(model.decision_function(matrix[test]), truth[test] == 1)
+        model.fit(rows[~test], truth[~test])
+        auc, variance = area(model.decision_function(rows[test]), truth[test] == 1)
         aucs.append(auc)
         variances.append(variance)
         if explain:
-            for name, loss in _losses(model, matrix[test], truth[test], first.features, rng, auc):
+            for name, loss in _losses(model, rows[test], truth[test], first.features, rng, auc):
                 losses[name].append(loss)
                 beat((fold + 1) / count)
     mean, error = float(np.mean(aucs)), float(np.sqrt(np.sum(variances)) / count)

@@ -7,12 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syntheflow_server.domain.resources import Score
 from syntheflow_server.quality.columns import Codes, Kind, column_kinds, numbers, text_parts
 from syntheflow_server.quality.evidence import Evidence
+from syntheflow_server.quality.groups import halves
 from syntheflow_server.quality.metric import Finding, Goal, TableMetric
-from syntheflow_server.quality.noise import beyond, kolmogorov, variation
+from syntheflow_server.quality.noise import between_halves, beyond, kolmogorov, variation
 
 MAX_CATEGORIES = 500
 
@@ -39,12 +41,18 @@ class ColumnShapes(TableMetric):
         if not real.num_rows or not synthetic.num_rows:
             return Finding(reason="no rows to compare")
         kinds = column_kinds(evidence.schema, table, evidence.train(table))
+        mask = halves(evidence, table)
+        half = None if mask is None else pa.array(mask)
         plain: dict[str, float] = {}
         values: dict[str, float] = {}
         for number, (name, kind) in enumerate(kinds.items()):
             beat(number / len(kinds))
             if kind is not Kind.KEY:
-                distance, noise = distances(kind, real.column(name), synthetic.column(name))
+                column = real.column(name)
+                distance, noise = distances(kind, column, synthetic.column(name))
+                if half is not None:
+                    apart, _ = distances(kind, column.filter(half), column.filter(pc.invert(half)))
+                    noise = max(noise, between_halves(apart, real.num_rows, synthetic.num_rows))
                 plain[name], values[name] = 1 - distance, 1 - beyond(distance, noise)
         if not values:
             return Finding()

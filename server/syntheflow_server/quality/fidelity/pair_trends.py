@@ -13,8 +13,9 @@ import pyarrow as pa
 from syntheflow_server.domain.resources import Score
 from syntheflow_server.quality.columns import Codes, Kind, column_kinds, numbers, text_parts
 from syntheflow_server.quality.evidence import Evidence
+from syntheflow_server.quality.groups import halves
 from syntheflow_server.quality.metric import Finding, Goal, TableMetric
-from syntheflow_server.quality.noise import ranks, share_noise, variation
+from syntheflow_server.quality.noise import between_halves, ranks, share_noise, variation
 
 MAX_PAIRS = 300
 BINS = 10
@@ -39,7 +40,7 @@ class PairTrends(TableMetric):
     Each column is cut into ten bins (or its ten most frequent values and the rest) plus
     one for missing. For each pair, error = total variation between the real and the
     synthetic two-way table, dependence = the same between the real table and what
-    independent columns would give, both beyond noise. value = 1 - sum of errors / sum of
+    independent columns would give, both less what noise gives on average. value = 1 - sum of errors / sum of
     dependences, so that independent columns score about 0; the usual mean flatters them.
     Raw figure: that usual mean, 1 - half the difference of rank correlations for two
     numbers and 1 - total variation for others. At most 300 pairs, chosen by seed.
@@ -67,6 +68,7 @@ class PairTrends(TableMetric):
         if len(pairs) > MAX_PAIRS:
             chosen = evidence.rng(table, "pairs").choice(len(pairs), MAX_PAIRS, replace=False)
             pairs = [pairs[place] for place in np.sort(chosen)]
+        half = halves(evidence, table)
         views: dict[str, _View] = {}
         for name in names:
             beat(0.3 * len(views) / len(names))
@@ -74,7 +76,7 @@ class PairTrends(TableMetric):
         found: list[_Pair] = []
         for left, right in pairs:
             beat(0.3 + 0.7 * len(found) / len(pairs))
-            found.append(_compare(left, right, views[left], views[right]))
+            found.append(_compare(left, right, views[left], views[right], half))
         return self._finding(table, found)
 
     def _finding(self, table: str, found: list[_Pair]) -> Finding:
@@ -148,15 +150,19 @@ def _ranked(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _compare(left: str, right: str, one: _View, two: _View) -> _Pair:
+def _compare(left: str, right: str, one: _View, two: _View, half: np.ndarray | None) -> _Pair:
     shape = (one.size, two.size)
     real = _crossed(one.real, two.real, shape)
     synthetic = _crossed(one.synthetic, two.synthetic, shape)
     distance, noise = variation(real.ravel(), synthetic.ravel())
+    if half is not None:
+        first = _crossed(one.real[half], two.real[half], shape)
+        apart, _ = variation(first.ravel(), (real - first).ravel())
+        noise = max(noise, between_halves(apart, int(real.sum()), int(synthetic.sum())))
     rows = real.sum()
     expected = np.outer(real.sum(axis=1), real.sum(axis=0)) / rows**2
-    apart = np.abs(real / rows - expected).sum() / 2
-    apart_noise = share_noise(expected, int(rows), np.inf).sum() / 2
+    bound = np.abs(real / rows - expected).sum() / 2
+    bound_noise = share_noise(expected, int(rows), np.inf).sum() / 2
     similarity = 1 - distance
     strengths = (_cramer(real), _cramer(synthetic))
     if one.order and two.order:
@@ -168,8 +174,8 @@ def _compare(left: str, right: str, one: _View, two: _View) -> _Pair:
     return _Pair(
         left=left,
         right=right,
-        error=max(0.0, distance - noise),
-        dependence=max(0.0, float(apart - apart_noise)),
+        error=distance - noise,
+        dependence=float(bound - bound_noise),
         similarity=similarity,
         real=strengths[0],
         synthetic=strengths[1],

@@ -55,7 +55,7 @@ def attraction(
     votes = _votes(space.encode(real), space.encode(synthetic), beat)
     held_out = np.repeat([False, True], [len(chosen[0]), len(chosen[1])])
     owners = np.concatenate([groups.train[chosen[0]], groups.holdout[chosen[1]]])
-    # A number used by a training and a held-out group is two groups.
+    # A parent with rows on both sides is two groups.
     _, owners = np.unique(owners * 2 + held_out, return_inverse=True)
     return _share(votes, held_out, owners, rng)
 
