@@ -58,10 +58,29 @@ class Chances:
 class Stream:
     """As many uniforms a row as wanted, out of two: a counter-based generator (SplitMix64)."""
 
-    def __init__(self, uniforms: Floats) -> None:
-        low, high = (uniforms[:, i] * _BITS for i in (0, 1))
-        self._key = _mixed(low.astype(np.uint64)) ^ (high.astype(np.uint64) << np.uint64(7))
+    def __init__(self, key: npt.NDArray[np.uint64]) -> None:
+        self._key = key
         self._count = 0
+
+    @classmethod
+    def of(cls, uniforms: Floats) -> Self:
+        """Return the streams seeded by two uniforms a row [n, 2]."""
+        low, high = ((uniforms[:, i] * _BITS).astype(np.uint64) for i in (0, 1))
+        return cls(_mixed(low) ^ (high << np.uint64(7)))
+
+    def __len__(self) -> int:
+        return len(self._key)
+
+    def branch(self, index: int | npt.NDArray[Any], rows: npt.NDArray[Any] | None = None) -> Stream:
+        """Return an independent stream of each of `rows`, numbered `index`.
+
+        What one branch takes does not move the others, so that a row's values never
+        depend on the rows made with it.
+        """
+        key = self._key if rows is None else self._key[rows]
+        with np.errstate(over="ignore"):
+            salt = (np.asarray(index, np.uint64) + np.uint64(1)) * _MIX[0]
+        return Stream(_mixed(key ^ salt))
 
     def take(self, rows: npt.NDArray[Any] | slice = slice(None)) -> Floats:
         """Return the next uniform in [0, 1) of each of `rows`."""

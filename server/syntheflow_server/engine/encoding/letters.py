@@ -59,14 +59,14 @@ class LetterModel:
         row, outcome = np.divmod(np.arange(weights.size), len(kept))
         return cls(alphabet, context, Chances.of(row, outcome, weights.ravel()))
 
-    def write(self, lengths: Ints, stream: Stream, rows: Ints) -> npt.NDArray[np.str_]:
-        """Return lower-case words of these lengths for `rows` of the stream."""
+    def write(self, lengths: Ints, stream: Stream) -> npt.NDArray[np.str_]:
+        """Return lower-case words of these lengths, one for each row of the stream."""
         longest = int(lengths.max(initial=1))
         text = np.zeros((len(lengths), longest), np.uint32)
         before = np.full(len(lengths), len(self.alphabet))
         last = before.copy()
         for place in range(longest):
-            drawn = self.next.draw(self.context[before, last], stream.take(rows))
+            drawn = self.next.draw(self.context[before, last], stream.take())
             text[:, place] = np.where(place < lengths, self.alphabet[drawn], 0)
             before, last = last, drawn
         return text.view(f"<U{longest}")[:, 0]
@@ -116,14 +116,14 @@ class PlaceModel:
         row, outcome = np.divmod(np.arange(weights.size), size)
         return cls(alphabet.astype(np.uint32), Chances.of(row, outcome, weights.ravel()), length)
 
-    def write(self, stream: Stream, rows: Ints) -> npt.NDArray[np.str_]:
-        """Return one run for each of `rows` of the stream."""
-        text = np.empty((len(rows), self.length), np.uint32)
+    def write(self, stream: Stream) -> npt.NDArray[np.str_]:
+        """Return one run for each row of the stream."""
+        text = np.empty((len(stream), self.length), np.uint32)
         size = len(self.alphabet)
         wide = size if self.length <= _LONGEST_CHAINED else 1
-        last = np.zeros(len(rows), np.int64)
+        last = np.zeros(len(stream), np.int64)
         for place in range(self.length):
-            drawn = self.next.draw(place * wide + last % wide, stream.take(rows))
+            drawn = self.next.draw(place * wide + last % wide, stream.take())
             text[:, place] = self.alphabet[drawn]
             last = drawn
         return text.view(f"<U{self.length}")[:, 0]

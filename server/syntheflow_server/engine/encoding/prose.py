@@ -79,23 +79,21 @@ class Prose:
             last[active] = self.next.draw(last[active], stream.take(active))
             chosen[active, place] = last[active]
         present = np.arange(longest) < lengths[:, None]
-        words = self._spell(chosen[present], np.nonzero(present)[0], stream)
+        owner, place = np.nonzero(present)
+        words = self._spell(chosen[present], owner, place, stream.branch(0))
         offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
         return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), words), " ")
 
-    def _spell(self, flat: Ints, owner: Ints, stream: Stream) -> pa.Array:
-        """Return the word of each index in `flat`, new ones made for the row `owner`."""
+    def _spell(self, flat: Ints, owner: Ints, place: Ints, stream: Stream) -> pa.Array:
+        """Return the word of each index in `flat`; new ones are made for row and place."""
         known = len(self.vocabulary)
         parts = [pa.array(self.vocabulary, pa.string())]
         index, total = flat.copy(), known
-        base = stream.take()
         for maker in np.unique(flat[flat >= known]):
             at = np.flatnonzero(flat == maker)
-            # The new words of one row must differ: their place enters the stream.
-            own = Stream(np.stack([base[owner[at]], (at % 8191) / 8191], axis=1))
-            every = np.arange(len(at))
-            parts.append(self.makers[maker - known].write(self.letters, own, every))
-            index[at] = total + every
+            own = stream.branch(place[at], owner[at])
+            parts.append(self.makers[maker - known].write(self.letters, own))
+            index[at] = total + np.arange(len(at))
             total += len(at)
         return pa.concat_arrays(parts).take(pa.array(index))
 

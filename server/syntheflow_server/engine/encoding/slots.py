@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from syntheflow_server.engine.encoding.base import Arrays, Floats, Ints
+from syntheflow_server.engine.encoding.base import Arrays, Floats
 from syntheflow_server.engine.encoding.chances import Stream
 from syntheflow_server.engine.encoding.letters import LetterModel, PlaceModel, length_chances
 
@@ -91,17 +91,18 @@ class WordSlot:
             length_chances(rare or dict.fromkeys(counts, 1)),
         )
 
-    def write(self, letters: LetterModel, stream: Stream, rows: Ints) -> npt.NDArray[np.str_]:
-        """Return a word for each of `rows` of the stream."""
-        index = np.searchsorted(self.cumulative, stream.take(rows), side="right")
+    def write(self, letters: LetterModel, stream: Stream) -> npt.NDArray[np.str_]:
+        """Return a word for each row of the stream."""
+        index = np.searchsorted(self.cumulative, stream.take(), side="right")
+        share = stream.take()
         new = np.flatnonzero(index >= len(self.known))
         if len(new) == 0:
             return self.known[index]
-        lengths = np.searchsorted(self.lengths, stream.take(rows[new]), side="right") + 1
+        lengths = np.searchsorted(self.lengths, share[new], side="right") + 1
         lengths = np.minimum(lengths, len(self.lengths))
-        made = in_case(letters.write(lengths, stream, rows[new]), self.kind)
+        made = in_case(letters.write(lengths, stream.branch(0, new)), self.kind)
         wide = max(self.known.dtype.itemsize, made.dtype.itemsize) // 4
-        result = np.empty(len(rows), f"<U{wide}")
+        result = np.empty(len(index), f"<U{wide}")
         old = np.flatnonzero(index < len(self.known))
         result[old] = self.known[index[old]]
         result[new] = made

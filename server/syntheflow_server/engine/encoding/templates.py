@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syntheflow_server.engine.encoding.base import Arrays, Ints
+from syntheflow_server.engine.encoding.base import Arrays
 from syntheflow_server.engine.encoding.chances import Stream
 from syntheflow_server.engine.encoding.letters import LetterModel, PlaceModel
 from syntheflow_server.engine.encoding.slots import (
@@ -44,18 +44,18 @@ class Template:
     slots: tuple[str | Slot, ...]
     length: float
 
-    def write(self, letters: LetterModel, stream: Stream, rows: Ints) -> pa.Array:
-        """Return a string for each of `rows` of the stream."""
+    def write(self, letters: LetterModel, stream: Stream) -> pa.Array:
+        """Return a string for each row of the stream."""
         parts: list[Any] = []
-        for slot in self.slots:
+        for place, slot in enumerate(self.slots):
             if isinstance(slot, str):
                 parts.append(pa.scalar(slot, pa.string()))
             elif isinstance(slot, WordSlot):
-                parts.append(pa.array(slot.write(letters, stream, rows), pa.string()))
+                parts.append(pa.array(slot.write(letters, stream.branch(place)), pa.string()))
             else:
-                parts.append(pa.array(slot.write(stream, rows), pa.string()))
+                parts.append(pa.array(slot.write(stream.branch(place)), pa.string()))
         if all(isinstance(part, pa.Scalar) for part in parts):
-            return pa.array(["".join(str(p) for p in parts)] * len(rows), pa.string())
+            return pa.array(["".join(str(p) for p in parts)] * len(stream), pa.string())
         return pc.binary_join_element_wise(*parts, "")
 
     def to_json(self) -> dict[str, Any]:

@@ -148,12 +148,12 @@ class TextCodec(Codec):
         return pa.concat_arrays(parts).take(pa.array(index))
 
     def _write(self, kind: int, column: Ints, uniforms: Floats, rows: Ints) -> pa.Array:
-        stream = Stream(uniforms[rows, :2])
+        stream = Stream.of(uniforms[rows, :2])
         if self.prose is not None and self.counts is not None:
             bins = column[rows, None] - len(self.common)
             return self.prose.write(self.counts.decode(bins, uniforms[rows, 2:]), stream)
         assert self.letters is not None
-        return self.templates[kind].write(self.letters, stream, np.arange(len(rows)))
+        return self.templates[kind].write(self.letters, stream)
 
     def _groups(self, column: Ints) -> list[tuple[int, Ints]]:
         """Return the rows that each template, or prose as a whole, must write."""
