@@ -100,6 +100,12 @@ class ExhaustedError(SyntheflowError):
     code = "RESOURCE_EXHAUSTED"
 
 
+class UnavailableError(SyntheflowError):
+    """The server is starting or stopping; retry after `retry_after_seconds`, maybe elsewhere."""
+
+    code = "UNAVAILABLE"
+
+
 class UnsupportedError(SyntheflowError):
     """A real shape of data that this version refuses rather than get wrong."""
 

@@ -1,0 +1,197 @@
+"""One Generate: a plan, its units in a bounded window over the pool, chunks in order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+
+from syntheflow_server.domain.errors import ExhaustedError, InvalidArgumentError, Violation
+from syntheflow_server.domain.resources import Model
+from syntheflow_server.export import ENCODERS, encoder
+from syntheflow_server.jobs.assembly import Assembly
+from syntheflow_server.jobs.plans import Plans
+from syntheflow_server.jobs.pool import Pool
+from syntheflow_server.jobs.requests import Chunk, GenerationSpec
+from syntheflow_server.jobs.sampling import (
+    RAW,
+    ModelRef,
+    Piece,
+    Selection,
+    SelectTask,
+    Spec,
+    UnitTask,
+)
+from syntheflow_server.telemetry.metrics import Metrics
+
+_MOST_ROWS = 10**12
+_RETRY_SECONDS = 2.0
+
+
+class Generator:
+    """Streams of synthetic rows over one pool, so many at a time, so many waiting."""
+
+    def __init__(
+        self, pool: Pool, plans: Plans, *, active: int, queued: int, metrics: Metrics
+    ) -> None:
+        self._pool, self._plans, self._metrics = pool, plans, metrics
+        self._places = asyncio.Semaphore(active)
+        self._most_queued = queued
+        self._queued = 0
+        self.models: Counter[str] = Counter()
+        """Streams by the name of the model that they read."""
+
+    async def stream(
+        self, model: Model, ref: ModelRef, spec: GenerationSpec
+    ) -> AsyncGenerator[Chunk, None]:
+        """Yield the chunks of `spec`; the window of units moves only as they are taken."""
+        asked = time.monotonic()
+        check_spec(model, spec)
+        self.models[model.name] += 1
+        try:
+            async with (
+                self._place(),
+                aclosing(self._chunks(model, ref, spec)) as chunks,
+                aclosing(self._measured(chunks, spec.format, asked)) as measured,
+            ):
+                async for chunk in measured:
+                    yield chunk
+        finally:
+            self.models[model.name] -= 1
+
+    async def _chunks(
+        self, model: Model, ref: ModelRef, spec: GenerationSpec
+    ) -> AsyncGenerator[Chunk, None]:
+        stream = self._pool.stream()
+        tables = tables_of(model, spec)
+        sizes = Spec(spec.seed, spec.scale, dict(spec.rows))
+        assembly = Assembly(spec.format, {t: model.data_schema.table(t).arrow for t in tables})
+        async with self._plans.use(stream, ref, sizes) as plan:
+            window = (spec.range.start, spec.range.count) if spec.range else None
+            selection: Selection = await self._pool.submit(
+                stream, SelectTask(ref, plan, tables, window)
+            )
+            form = spec.format if ENCODERS[spec.format].stateless else RAW
+            tasks = (
+                UnitTask(ref, plan, unit, frozenset(tables), selection.window, form)
+                for units in selection.units
+                for unit in units
+            )
+            for chunk in assembly.begin():
+                yield chunk
+            async with aclosing(self._in_order(stream, tasks)) as results:
+                async for pieces in results:
+                    async for chunk in assembly.add(pieces):
+                        yield chunk
+            for chunk in await assembly.end():
+                yield chunk
+
+    async def _in_order(
+        self, stream: int, tasks: Iterator[UnitTask]
+    ) -> AsyncGenerator[list[Piece], None]:
+        """Yield the answers in the tasks' order with at most 2 per worker under way."""
+        pending: deque[asyncio.Future[list[Piece]]] = deque()
+        try:
+            while True:
+                while len(pending) < 2 * self._pool.size and (task := next(tasks, None)):
+                    pending.append(self._pool.submit(stream, task))
+                if not pending:
+                    return
+                pieces = await pending[0]
+                yield pieces
+                # Only now: the unit that the reader is busy with counts as under way.
+                pending.popleft()
+        finally:
+            for future in pending:
+                if not future.cancel() and not future.cancelled():
+                    future.exception()  # said once is enough: the first failure ends the stream
+
+    async def _measured(
+        self, chunks: AsyncIterator[Chunk], form: str, asked: float
+    ) -> AsyncGenerator[Chunk, None]:
+        rows, size = self._metrics.rows.labels(form), self._metrics.bytes.labels(form)
+        waiting_for_rows = True
+        async for chunk in chunks:
+            if waiting_for_rows and chunk.row_count:
+                waiting_for_rows = False
+                seconds = time.monotonic() - asked
+                self._metrics.first_batch_seconds.labels(form).observe(seconds)
+            rows.inc(chunk.row_count)
+            size.inc(len(chunk.data))
+            given = time.monotonic()
+            yield chunk
+            self._metrics.stall_seconds.inc(time.monotonic() - given)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """Wait for one of the places of active streams; ExhaustedError if too many wait."""
+        if self._places.locked() and self._queued >= self._most_queued:
+            self._metrics.rejections.labels("streams_full").inc()
+            raise ExhaustedError(
+                "all places for streams are taken; ask again in a moment",
+                reason="STREAMS_FULL",
+                retry_after_seconds=_RETRY_SECONDS,
+            )
+        self._queued += 1
+        self._metrics.queued_streams.set(self._queued)
+        try:
+            await self._places.acquire()
+        finally:
+            self._queued -= 1
+            self._metrics.queued_streams.set(self._queued)
+        self._metrics.active_streams.inc()
+        try:
+            yield
+        finally:
+            self._metrics.active_streams.dec()
+            self._places.release()
+
+
+def tables_of(model: Model, spec: GenerationSpec) -> tuple[str, ...]:
+    """Return the tables that are streamed, in the schema's order."""
+    if spec.range is not None:
+        return (spec.range.table,)
+    wanted = set(spec.tables)
+    return tuple(t for t in model.data_schema.table_names if not wanted or t in wanted)
+
+
+def check_spec(model: Model, spec: GenerationSpec) -> None:
+    """Raise InvalidArgumentError naming all that is wrong with `spec` for this model."""
+    known = set(model.data_schema.table_names)
+    faults: list[Violation] = []
+
+    def demand(*, fine: bool, field: str, rule: str, table: str = "") -> None:
+        if not fine:
+            faults.append(Violation(field=field, table=table, rule=rule))
+
+    encoder(spec.format, model.data_schema.tables[0].arrow)
+    demand(fine=0 < spec.scale <= 1e9, field="scale", rule="scale must be above 0, at most 10^9")
+    named = [("rows", t) for t in spec.rows] + [("tables", t) for t in spec.tables]
+    if spec.range is not None:
+        named.append(("range", spec.range.table))
+        demand(fine=not spec.tables, field="tables", rule="give either tables or a range")
+        for field, value in (("start_row", spec.range.start), ("row_count", spec.range.count)):
+            demand(
+                fine=0 <= value <= _MOST_ROWS,
+                field=f"range.{field}",
+                rule=f"{field} must be 0 to 10^12",
+            )
+    for field, table in named:
+        demand(
+            fine=table in known, field=field, table=table, rule=f"the model has no table {table!r}"
+        )
+    for table, rows in spec.rows.items():
+        demand(
+            fine=0 <= rows <= _MOST_ROWS,
+            field="rows",
+            table=table,
+            rule=f"rows of table {table!r} must be 0 to 10^12",
+        )
+    if faults:
+        raise InvalidArgumentError(
+            "; ".join(f.rule for f in faults[:3]),
+            reason="GENERATION_INVALID",
+            violations=tuple(faults),
+        )

@@ -1,0 +1,88 @@
+"""Sampling plans: made once per model, seed and sizes, shared by streams and workers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from syntheflow_server.jobs.pool import Pool
+from syntheflow_server.jobs.sampling import ModelRef, PlanTask, Spec
+
+
+@dataclass(slots=True)
+class _Plan:
+    path: Path
+    made: asyncio.Task[None]
+    users: int = 0
+
+
+class Plans:
+    """Plan files in `directory` (emptied at the start); `keep` unused ones stay for the next."""
+
+    def __init__(self, directory: Path, pool: Pool, keep: int) -> None:
+        self._directory, self._pool, self._keep = directory, pool, keep
+        self._plans: dict[str, _Plan] = {}
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+
+    @asynccontextmanager
+    async def use(self, stream: int, model: ModelRef, spec: Spec) -> AsyncIterator[Path]:
+        """Give the file of the plan, made if need be; it stays while in use.
+
+        The making is cancelled when the last stream that waits for it goes away.
+        """
+        key = _key(model, spec)
+        # To the end: the order of use decides which unused plan goes first.
+        plan = self._plans.pop(key, None) or self._begin(key, stream, model, spec)
+        self._plans[key] = plan
+        plan.users += 1
+        try:
+            await asyncio.shield(plan.made)
+            yield plan.path
+        finally:
+            plan.users -= 1
+            self._tidy()
+
+    def close(self) -> None:
+        """Remove all files."""
+        for plan in self._plans.values():
+            plan.made.cancel()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _begin(self, key: str, stream: int, model: ModelRef, spec: Spec) -> _Plan:
+        path = self._directory / f"{key}.plan"
+        return _Plan(path, asyncio.create_task(self._make(stream, PlanTask(model, spec, path))))
+
+    async def _make(self, stream: int, task: PlanTask) -> None:
+        await self._pool.submit(stream, task)
+
+    def _tidy(self) -> None:
+        unused = [key for key, plan in self._plans.items() if not plan.users]
+        for key in unused:
+            made = self._plans[key].made
+            if not made.done():
+                made.cancel()
+                del self._plans[key]
+            elif made.cancelled() or made.exception() is not None:
+                del self._plans[key]
+        kept = [key for key in unused if key in self._plans]
+        for key in kept[: max(0, len(kept) - self._keep)]:
+            _remove(self._plans.pop(key).path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():  # an engine may save its plan as a folder
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _key(model: ModelRef, spec: Spec) -> str:
+    text = json.dumps([model.key, spec.seed, spec.scale, sorted(spec.rows.items())])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,201 @@
+"""What runs inside a process of its own: import, schema check, training, validation.
+
+Every task is `task(report, ...)` for `process.run_process`; arguments and answers
+are plain values, files lie where the arguments say.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from syntheflow_server.domain.errors import InvalidArgumentError
+from syntheflow_server.domain.hints import SchemaHint
+from syntheflow_server.domain.resources import Model, Report, TableCard, TableSummary
+from syntheflow_server.domain.schema import Schema
+from syntheflow_server.jobs.process import Progress, Reporter
+from syntheflow_server.jobs.requests import StagedFile
+from syntheflow_server.store.blobs import size_of
+from syntheflow_server.store.tables import arrow_tables, open_tables
+
+REPORT_FILES = {"html": "report.html", "json": "report.json"}
+"""File of a report's folder by format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an upload holds."""
+
+    schema: Schema
+    tables: tuple[TableSummary, ...]
+
+
+def import_files(
+    report: Reporter, files: tuple[StagedFile, ...], hint: SchemaHint | None, out: Path
+) -> Imported:
+    """Read `files` into Parquet tables in `out` and infer their schema."""
+    from syntheflow_server.ingest import ingest
+    from syntheflow_server.schema import check, infer
+
+    summaries: dict[str, TableSummary] = {}
+    for number, file in enumerate(files):
+        report(Progress(number / len(files), f"reading {file.file_name}", {}))
+        for made in ingest(
+            file.path, file_name=file.file_name, table=file.table, format=file.format, out=out
+        ):
+            summaries[made.name] = TableSummary(
+                name=made.name,
+                rows=made.rows,
+                bytes=made.bytes,
+                file_name=made.file_name,
+                findings=made.findings,
+            )
+        file.path.unlink()  # its rows are in Parquet now; the disk need not hold both
+    if not summaries:
+        raise InvalidArgumentError("the upload holds no table", reason="UPLOAD_EMPTY")
+    stored = open_tables(out)
+    ordered = {name: stored[name] for name in summaries}
+    schema = infer(ordered, {n: t.stored_schema for n, t in ordered.items()}, hint).checked()
+    notes = check(schema, open_tables(out, schema))
+    return Imported(schema, tuple(_noted(summaries[t], notes) for t in schema.table_names))
+
+
+def check_schema(_report: Reporter, directory: Path, schema: Schema) -> None:
+    """Check an edited schema against the stored data; InvalidArgumentError with all faults."""
+    from syntheflow_server.schema import check
+
+    check(schema, open_tables(directory, schema))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """What a training is told besides its dataset."""
+
+    engine: str
+    seed: int
+    time_limit_seconds: float | None
+    holdout_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a training tells besides its artefact."""
+
+    cards: tuple[TableCard, ...]
+    seconds: float
+    bytes: int
+    versions: dict[str, str]
+
+
+def train(
+    report: Reporter, data: Path, schema: Schema, settings: TrainSettings, out: Path
+) -> Trained:
+    """Fit a model to the tables in `data` and save its artefact in `out`.
+
+    `settings.engine` is the path of the engine's module.
+    """
+    engine = importlib.import_module(settings.engine)
+    began = time.monotonic()
+    fit_settings = engine.FitSettings(
+        seed=settings.seed,
+        time_limit_seconds=settings.time_limit_seconds,
+        holdout_share=settings.holdout_share,
+        threads=os.cpu_count() or 1,
+    )
+
+    def tell(progress: Any) -> None:
+        report(Progress(progress.fraction, progress.stage, dict(progress.metrics)))
+
+    model = engine.fit(schema, open_tables(data, schema), fit_settings, tell)
+    model.save(out)
+    return Trained(
+        cards=tuple(model.cards),
+        seconds=time.monotonic() - began,
+        bytes=size_of(out),
+        versions=_versions(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model to be judged and where its artefact and its dataset's tables lie."""
+
+    model: Model
+    engine: str
+    artefact: Path
+    data: Path
+
+
+def validate(report: Reporter, subject: Subject, seed: int, name: str, out: Path) -> Report:
+    """Judge a model against its held-out rows; write the documents of the report into `out`."""
+    from syntheflow_server.quality import judge, render_html, render_json
+
+    model, schema = subject.model, subject.model.data_schema
+    engine = importlib.import_module(subject.engine)
+    report(Progress(0.0, "reading the real rows", {}))
+    tables = open_tables(subject.data, schema)
+    real = arrow_tables(tables, schema)
+    held_out = engine.holdout_rows(schema, tables, model.holdout_share, model.seed)
+    synthetic = _sampled(report, engine, subject.artefact, schema, seed)
+
+    def tell(fraction: float, stage: str) -> None:
+        report(Progress(_SAMPLED + (1 - _SAMPLED) * fraction, stage, {}))
+
+    judgement = judge(
+        schema,
+        {t: real[t].filter(pa.array(~held_out[t])) for t in real},
+        {t: real[t].filter(pa.array(held_out[t])) for t in real},
+        synthetic,
+        seed=seed,
+        report=tell,
+    )
+    made = Report(
+        name=name,
+        create_time=datetime.now(UTC),
+        model=model.name,
+        quality=judgement.quality,
+        parts=judgement.parts,
+        tables=judgement.tables,
+        warnings=judgement.warnings,
+    )
+    (out / REPORT_FILES["html"]).write_text(render_html(made, judgement.details), "utf-8")
+    (out / REPORT_FILES["json"]).write_text(render_json(made, judgement.details), "utf-8")
+    return made
+
+
+_SAMPLED = 0.4
+"""Share of a validation's progress when the synthetic rows are there."""
+
+
+def _sampled(
+    report: Reporter, engine: Any, artefact: Path, schema: Schema, seed: int
+) -> dict[str, pa.Table]:
+    sampler = engine.Sampler(engine.load(artefact))
+    report(Progress(0.05, "planning the synthetic rows", {}))
+    plan = sampler.plan(engine.SampleSpec(seed=seed), lambda: None)
+    batches: dict[str, list[pa.RecordBatch]] = {t: [] for t in schema.table_names}
+    for unit in range(plan.unit_count):
+        share = 0.05 + (_SAMPLED - 0.05) * unit / plan.unit_count
+        report(Progress(share, "making synthetic rows", {}))
+        for made in sampler.sample(plan, unit, None):
+            batches[made.table].append(made.batch)
+    return {t: pa.Table.from_batches(parts, schema.table(t).arrow) for t, parts in batches.items()}
+
+
+def _noted(summary: TableSummary, notes: Any) -> TableSummary:
+    mine = tuple(note.rule for note in notes if note.table == summary.name)
+    return summary.model_copy(update={"findings": summary.findings + mine})
+
+
+def _versions() -> dict[str, str]:
+    packages = ("syntheflow", "torch", "numpy", "pyarrow")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
