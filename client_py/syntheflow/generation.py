@@ -40,6 +40,10 @@ def request(
             code="INVALID_ARGUMENT",
             reason="FORMAT_UNKNOWN",
         )
+    if not scale > 0:  # 0 on the wire means 1
+        raise SyntheflowError(
+            "The scale must be more than 0", code="INVALID_ARGUMENT", reason="SCALE_INVALID"
+        )
     message = synthesis_service_pb2.GenerateRequest(
         model=model,
         seed=seed,
