@@ -14,7 +14,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from syntheflow_server.engine.encoding.base import Arrays, Floats, Ints, Token, holders_needed
+from syntheflow_server.engine.encoding.base import (
+    RARE_ROWS,
+    Arrays,
+    Floats,
+    Ints,
+    Token,
+    holders_needed,
+)
 
 Numbers = npt.NDArray[Any]
 
@@ -265,7 +272,9 @@ def _knots(values: Numbers, counts: Ints, bins: Ints, step: int) -> tuple[Number
 
 def _points(values: Numbers, counts: Ints, own: Ints, step: int) -> Numbers:
     weights = np.cumsum(counts[own])
-    wanted = np.linspace(0, weights[-1], min(_KNOTS, int(weights[-1]) + 1) + 1)[1:-1]
+    # Too few rows to show a distribution: only the ends of the stretch are told.
+    points = min(_KNOTS, int(weights[-1]) + 1) if weights[-1] >= RARE_ROWS else 1
+    wanted = np.linspace(0, weights[-1], points + 1)[1:-1]
     inner = values[own[np.searchsorted(weights, wanted)]]
     low = _halfway(values, max(own[0] - 1, 0), own[0], step)
     high = _halfway(values, own[-1], min(own[-1] + 1, len(values) - 1), step)

@@ -79,8 +79,8 @@ class Prose:
             last[active] = self.next.draw(last[active], stream.take(active))
             chosen[active, place] = last[active]
         present = np.arange(longest) < lengths[:, None]
-        owner, place = np.nonzero(present)
-        words = self._spell(chosen[present], owner, place, stream.branch(0))
+        owner, order = np.nonzero(present)
+        words = self._spell(chosen[present], owner, order, stream.branch(0))
         offsets = np.append(0, np.cumsum(lengths)).astype(np.int32)
         return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets), words), " ")
 
