@@ -63,7 +63,17 @@ def write_small_table(path: Path, rows: int = 5_000) -> Path:
 
 def measure(server: LocalServer, rows: int, kind: str) -> list[dict[str, float]]:
     """Return resident megabytes whenever a mark is passed, and the peaks at the end."""
-    command = [COMMAND, "generate", "orders", "--rows", str(rows), "--out", "-", "--format", kind]
+    command = [
+        COMMAND,
+        "generate",
+        "orders",
+        "--rows",
+        f"orders={rows}",
+        "--out",
+        "-",
+        "--format",
+        kind,
+    ]
     marks = [mark for mark in MARKS if mark <= rows]
     found: list[dict[str, float]] = []
     began = time.monotonic()
