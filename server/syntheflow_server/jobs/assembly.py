@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from syntheflow_server.export import Encoder, encoder, split
 from syntheflow_server.jobs.requests import Chunk
-from syntheflow_server.jobs.sampling import Piece
+from syntheflow_server.jobs.sampling import RAW, Piece
 
 
 class Assembly:
@@ -23,6 +23,8 @@ class Assembly:
     def __init__(self, form: str, tables: dict[str, pa.Schema]) -> None:
         self._encoders: dict[str, Encoder] = {t: encoder(form, s) for t, s in tables.items()}
         self._encoded = all(e.stateless for e in self._encoders.values())
+        self.unit_format = form if self._encoded else RAW
+        """What the workers are to send: the format itself, or rows to be encoded here."""
         self._next_row = dict.fromkeys(tables, 0)
         self._end_row = dict.fromkeys(tables, 0)
         self._begun: set[str] = set()

@@ -145,6 +145,7 @@ def _run(pipe: Connection, parent: int, threads: int, entry: str, arguments: tup
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # Libraries' warnings are for their programmers, and may quote values.
     warnings.simplefilter("ignore")
+    # Read by torch, numpy and OpenMP when they are loaded, which is after this.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     module, _, function = entry.partition(":")

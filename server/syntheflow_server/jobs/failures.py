@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from syntheflow_server.domain import errors
 from syntheflow_server.domain.errors import Failure, SyntheflowError
 from syntheflow_server.domain.ids import new_id
+from syntheflow_server.telemetry.traces import trace_of
 
 INTERNAL = "INTERNAL_ERROR"
 
@@ -70,22 +68,6 @@ def error_of(failure: Failure) -> SyntheflowError:
         violations=failure.violations,
         metadata=dict(failure.metadata),
     )
-
-
-def trace_of(error: BaseException) -> tuple[str, ...]:
-    """Return the types and places of an exception and its causes, without any message."""
-    return tuple(_places(error))
-
-
-def _places(error: BaseException) -> Iterator[str]:
-    seen: set[int] = set()
-    step: BaseException | None = error
-    while step is not None and id(step) not in seen:
-        seen.add(id(step))
-        yield f"{type(step).__module__}.{type(step).__qualname__}"
-        for frame in traceback.extract_tb(step.__traceback__):
-            yield f"  {Path(frame.filename).name}:{frame.lineno} in {frame.name}"
-        step = step.__cause__ or step.__context__
 
 
 _CLASSES: dict[str, type[SyntheflowError]] = {

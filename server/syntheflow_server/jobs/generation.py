@@ -10,13 +10,12 @@ from contextlib import aclosing, asynccontextmanager
 
 from syntheflow_server.domain.errors import ExhaustedError, InvalidArgumentError, Violation
 from syntheflow_server.domain.resources import Model
-from syntheflow_server.export import ENCODERS, encoder
+from syntheflow_server.export import encoder
 from syntheflow_server.jobs.assembly import Assembly
 from syntheflow_server.jobs.plans import Plans
 from syntheflow_server.jobs.pool import Pool
 from syntheflow_server.jobs.requests import Chunk, GenerationSpec
 from syntheflow_server.jobs.sampling import (
-    RAW,
     ModelRef,
     Piece,
     Selection,
@@ -73,9 +72,8 @@ class Generator:
             selection: Selection = await self._pool.submit(
                 stream, SelectTask(ref, plan, tables, window)
             )
-            form = spec.format if ENCODERS[spec.format].stateless else RAW
             tasks = (
-                UnitTask(ref, plan, unit, frozenset(tables), selection.window, form)
+                UnitTask(ref, plan, unit, frozenset(tables), selection.window, assembly.unit_format)
                 for units in selection.units
                 for unit in units
             )

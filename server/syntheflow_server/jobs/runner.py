@@ -122,9 +122,7 @@ class Runner:
         kind, asked = live.job.kind, time.monotonic()
         try:
             with self._metrics.jobs.labels(kind.value, "queued").track_inprogress():
-                if live.stop_as is not None:
-                    raise asyncio.CancelledError
-                await self._places[kind].acquire()
+                await self._place(live)
         except asyncio.CancelledError:
             await self._end(live, **self._unfinished(live, asyncio.CancelledError()))
             return
@@ -137,6 +135,11 @@ class Runner:
             self._places[kind].release()
         self._metrics.job_run_seconds.labels(kind.value).observe(time.monotonic() - began)
         await self._end(live, **ending)
+
+    async def _place(self, live: LiveJob) -> None:
+        if live.stop_as is not None:  # asked to stop before its first step
+            raise asyncio.CancelledError
+        await self._places[live.job.kind].acquire()
 
     async def _work(self, live: LiveJob, work: Work) -> dict[str, Any]:
         """Do the work and commit it; return the fields of the job's end."""

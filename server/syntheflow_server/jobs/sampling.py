@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -236,7 +235,6 @@ def serve(pipe: Connection, engines: dict[str, str], models: int) -> None:
     """Be a worker: load the libraries, then do one task after the other."""
     try:
         worker = Worker(pipe, engines, models)
-        _set_torch_threads()
     except Exception as error:  # noqa: BLE001 - the front logs it; nobody else could
         pipe.send(caught(error))
         return
@@ -252,12 +250,6 @@ def serve(pipe: Connection, engines: dict[str, str], models: int) -> None:
             return
         except Exception as error:  # noqa: BLE001 - every failure must cross as data
             pipe.send(caught(error))
-
-
-def _set_torch_threads() -> None:
-    import torch
-
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 def _fields(spec: Spec) -> dict[str, Any]:

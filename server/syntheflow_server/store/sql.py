@@ -10,9 +10,14 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from sqlalchemy.exc import IntegrityError
+from alembic.util import CommandError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from syntheflow_server.domain.errors import NotFoundError
+from syntheflow_server.domain.errors import (
+    DataLossError,
+    FailedPreconditionError,
+    NotFoundError,
+)
 from syntheflow_server.domain.resources import Resource
 from syntheflow_server.store.documents import (
     KIND_OF,
@@ -60,7 +65,18 @@ class SqlDocuments:
             sa.event.listen(self._engine, "connect", _sqlite_pragmas)
             # One writer at a time: ask for the write lock first, wait for it, never deadlock.
             sa.event.listen(self._engine, "begin", _sqlite_begin)
-        _migrate(self._engine)
+        try:
+            _migrate(self._engine)
+        except CommandError as error:
+            raise FailedPreconditionError(
+                "the metadata were written by a newer version of syntheflow; use that version",
+                reason="METADATA_TOO_NEW",
+            ) from error
+        except DatabaseError as error:
+            raise DataLossError(
+                "the metadata store cannot be opened; it is damaged, or no database of ours",
+                reason="METADATA_DAMAGED",
+            ) from error
 
     @classmethod
     def in_file(cls, path: Path) -> SqlDocuments:
