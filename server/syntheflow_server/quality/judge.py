@@ -12,8 +12,11 @@ from syntheflow_server.domain.resources import Score, TableScores
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.quality.evidence import Evidence
 from syntheflow_server.quality.metric import Beat, Measurement, Metric
+from syntheflow_server.quality.profile import profiles
 from syntheflow_server.quality.registry import METRICS
 from syntheflow_server.quality.score import quality
+
+_PICTURES_COST = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +50,14 @@ def judge(
     the warnings. Raises InvalidArgumentError if a table or column is missing.
     """
     evidence = Evidence(schema, train, holdout, synthetic, seed)
-    costs = sum(metric.cost for metric in METRICS)
+    costs = sum(metric.cost for metric in METRICS) + _PICTURES_COST
     measured: dict[Metric, Measurement] = {}
     done = 0.0
     for metric in METRICS:
         beat = _slice(report, done / costs, metric.cost / costs, metric.title)
         measured[metric] = metric.measure(evidence, beat)
         done += metric.cost
+    pictures = profiles(evidence, _slice(report, done / costs, _PICTURES_COST / costs, "Pictures"))
     total, caps = quality(measured)
     report(1.0, "done")
     return Judgement(
@@ -65,8 +69,38 @@ def judge(
             *(text for answer in measured.values() for text in answer.warnings),
             *(text for answer in measured.values() for text in answer.not_measured),
         ),
-        details={},
+        details=_details(seed, measured, pictures),
     )
+
+
+def _details(
+    seed: int, measured: Mapping[Metric, Measurement], pictures: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the figures behind the scores: of the metrics, and of each table."""
+    for name, page in pictures.items():
+        page["metrics"] = {
+            metric.name: answer.details[name]
+            for metric, answer in measured.items()
+            if name in answer.details
+        }
+    return {
+        "seed": seed,
+        "metrics": [
+            {
+                "name": metric.name,
+                "title": metric.title,
+                "question": metric.question,
+                "goal": metric.goal.value,
+                "minimum": metric.minimum,
+                "maximum": metric.maximum,
+                "weight": metric.weight,
+                "measured": answer.score is not None,
+                "cap": answer.cap,
+            }
+            for metric, answer in measured.items()
+        ],
+        "tables": pictures,
+    }
 
 
 def _slice(report: Callable[[float, str], None], start: float, share: float, title: str) -> Beat:

@@ -40,10 +40,11 @@ class PairTrends(TableMetric):
     Each column is cut into ten bins (or its ten most frequent values and the rest) plus
     one for missing. For each pair, error = total variation between the real and the
     synthetic two-way table, dependence = the same between the real table and what
-    independent columns would give, both less what noise gives on average. value = 1 - sum of errors / sum of
-    dependences, so that independent columns score about 0; the usual mean flatters them.
-    Raw figure: that usual mean, 1 - half the difference of rank correlations for two
-    numbers and 1 - total variation for others. At most 300 pairs, chosen by seed.
+    independent columns would give, both less what noise gives on average.
+    value = 1 - sum of errors / sum of dependences, so that independent columns score
+    about 0; the usual mean flatters them. Raw figure: that usual mean, 1 - half the
+    difference of rank correlations for two numbers and 1 - total variation for others.
+    At most 300 pairs, chosen by seed.
     """
 
     name: ClassVar[str] = "pair_trends"
@@ -85,8 +86,9 @@ class PairTrends(TableMetric):
         value = 1 - error / max(dependence, WEAK * len(found))
         plain = float(np.mean([pair.similarity for pair in found]))
         worst = max(found, key=lambda pair: pair.error)
+        kept = min(1.0, max(0.0, value))
         detail = (
-            f"Pairs of columns of {table} keep {max(0.0, value):.0%} of their dependence; "
+            f"Pairs of columns of {table} keep {kept:.0%} of their dependence; "
             f"worst: {worst.left} with {worst.right}."
         )
         return Finding(score=self.score(value, plain, detail), details=_details(found))

@@ -83,8 +83,8 @@ def _sentence(rule: _Rule) -> str:
 
 
 def _percent(share: float) -> str:
-    """Return the share for reading; below 1 never reads as 100 %."""
-    return "all" if share == 1 else f"only {np.floor(share * 10_000) / 100:g} %"
+    """Return the share for reading; below 1 never reads as 100%."""
+    return "all" if share == 1 else f"only {np.floor(share * 10_000) / 100:g}%"
 
 
 def _table_rules(table: Table, rows: pa.Table) -> Iterator[_Rule]:
