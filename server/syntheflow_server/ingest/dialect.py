@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -147,7 +148,7 @@ def _fitness(text: str, separator: str) -> tuple[float, float, float, int]:
 
 
 def _quotes(text: str, separator: str) -> bool:
-    """True if a quote stands where a value begins."""
+    """Tell whether a quote stands where a value begins."""
     start = r"(?:^|[\r\n]|" + re.escape(separator) + r" ?)" + '"'
     return re.search(start, text) is not None
 
@@ -190,8 +191,8 @@ def _has_header(records: list[list[str]]) -> bool:
 
 
 def _is_count_up(cells: list[str]) -> bool:
-    """True for names such as 2001, 2002, 2003: numbers that count evenly."""
+    """Tell names such as 2001, 2002, 2003 from data: they count evenly."""
     if len(cells) < 3 or not all(_YEARLIKE.fullmatch(cell) for cell in cells):
         return False
-    steps = {int(b) - int(a) for a, b in zip(cells, cells[1:], strict=False)}
+    steps = {int(b) - int(a) for a, b in itertools.pairwise(cells)}
     return len(steps) == 1 and steps.pop() > 0

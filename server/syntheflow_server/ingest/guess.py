@@ -1,5 +1,6 @@
 """Decides what each column of texts means, over all of its rows, and how to convert it."""
 
+# ruff: noqa: S608 - the SQL names only columns c0, c1, ...; texts are quoted by `duck`
 from __future__ import annotations
 
 import re

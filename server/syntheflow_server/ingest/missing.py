@@ -1,5 +1,6 @@
 """Spellings of 'nothing here', and when each of them counts."""
 
+# ruff: noqa: S608 - the SQL names only columns c0, c1, ...; texts are quoted by `duck`
 from __future__ import annotations
 
 import duckdb
@@ -36,7 +37,9 @@ def missing_in_text(
         r"count(*) FILTER (regexp_full_match(v, '[^\p{L}\p{N}\s]+')) "
         f"FROM (SELECT {rest} AND trim({column}) NOT IN ({known}))",
     )
-    for marker in doubtful:
-        if (marker == "NA" and no_codes) or (marker in _SIGNS and others >= 2 and not signs):
-            chosen.append(marker)
+    chosen += [
+        marker
+        for marker in doubtful
+        if (marker == "NA" and no_codes) or (marker in _SIGNS and others >= 2 and not signs)
+    ]
     return tuple(chosen)

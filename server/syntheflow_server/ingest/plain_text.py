@@ -65,10 +65,9 @@ def plain_text(path: Path, *, table: str, work: Path) -> PlainText:
 def with_unix_lines(path: Path, work: Path) -> Path:
     """Return a copy of `path` whose lines all end with LF alone."""
     target = work / "lines"
-    with path.open(encoding="utf-8", newline=None) as source:
-        with target.open("w", encoding="utf-8", newline="") as file:
-            while part := source.read(_CHUNK):
-                file.write(part)
+    with path.open(encoding="utf-8") as source, target.open("w", encoding="utf-8") as file:
+        while part := source.read(_CHUNK):
+            file.write(part)
     return target
 
 

@@ -1,0 +1,135 @@
+"""What inference knows of a column: counts and shapes, found in one look at its values."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syntheflow_server.domain.tables import TableSource
+
+_SHAPE_SAMPLE = 4_000
+_FEW_TEMPLATES = 20
+_COVERED = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the distinct texts of a column look, judged on up to 4,000 of them."""
+
+    structured: bool
+    """Few templates of digits and capitals cover nine of ten."""
+    blanks: bool
+    """More than one in ten holds a blank."""
+    mean_length: float
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """Counts of one column; `rare_share` is the share of rows whose value has 1 or 2 rows."""
+
+    name: str
+    kind: pa.DataType
+    position: int
+    rows: int
+    nulls: int
+    distinct: int
+    rare_share: float
+    collision: float
+    """Chance that two rows taken at random have the same value."""
+    sequential: bool
+    """Integers without a gap."""
+    shape: Shape | None
+
+    @property
+    def unique(self) -> bool:
+        """Every row has a value and none comes twice."""
+        return self.rows > 0 and self.nulls == 0 and self.distinct == self.rows
+
+    @property
+    def is_text(self) -> bool:
+        """Stored as a string."""
+        return bool(pa.types.is_string(self.kind))
+
+    @property
+    def is_integer(self) -> bool:
+        """Stored as an integer."""
+        return bool(pa.types.is_integer(self.kind))
+
+    @property
+    def is_day(self) -> bool:
+        """A date or a moment."""
+        return bool(pa.types.is_date(self.kind) or pa.types.is_timestamp(self.kind))
+
+
+class TableProfile:
+    """The profiles of a table's columns; the data behind them are read when asked for."""
+
+    def __init__(self, name: str, source: TableSource, schema: pa.Schema) -> None:
+        self.name = name
+        self.source = source
+        self.rows = source.num_rows
+        self.columns = tuple(
+            profile_column(source, field.name, field.type, position)
+            for position, field in enumerate(schema)
+        )
+
+    @cached_property
+    def by_name(self) -> dict[str, ColumnProfile]:
+        """The columns by name."""
+        return {column.name: column for column in self.columns}
+
+
+def profile_column(
+    source: TableSource, name: str, kind: pa.DataType, position: int
+) -> ColumnProfile:
+    """Look at all values of a column once."""
+    values = source.column(name)
+    nulls = int(values.null_count)
+    present = values.drop_null() if nulls else values
+    counted = present.value_counts()
+    counts = counted.field("counts").to_numpy(zero_copy_only=False)
+    filled = len(values) - nulls
+    shares = counts / max(filled, 1)
+    unique_values = counted.field("values")
+    sequential = False
+    if pa.types.is_integer(kind) and len(counts):
+        ends = pc.min_max(unique_values).as_py()
+        sequential = ends["max"] - ends["min"] + 1 == len(counts)
+    return ColumnProfile(
+        name=name,
+        kind=kind,
+        position=position,
+        rows=len(values),
+        nulls=nulls,
+        distinct=len(counts),
+        rare_share=float(counts[counts < 3].sum() / max(filled, 1)),
+        collision=float(np.square(shares).sum()),
+        sequential=sequential,
+        shape=_shape(unique_values) if pa.types.is_string(kind) else None,
+    )
+
+
+def _shape(distinct: pa.Array) -> Shape:
+    if not len(distinct):
+        return Shape(structured=False, blanks=False, mean_length=0.0)
+    step = max(1, len(distinct) // _SHAPE_SAMPLE)
+    texts = distinct.take(pa.array(range(0, len(distinct), step))).to_pylist()
+    templates = Counter(template(text) for text in texts)
+    common = templates.most_common(_FEW_TEMPLATES)
+    covered = sum(count for _, count in common) >= _COVERED * len(texts)
+    formal = sum(count for t, count in common if "9" in t or "AA" in t or t == "A")
+    blanks = sum(" " in text for text in texts) > 0.1 * len(texts)
+    mean_length = sum(map(len, texts)) / len(texts)
+    return Shape(covered and formal >= _COVERED / 2 * len(texts), blanks, mean_length)
+
+
+def template(text: str) -> str:
+    """Return the shape of a text: digits as 9, capitals as A, small letters as a."""
+    text = re.sub(r"[0-9]", "9", text[:200])
+    return re.sub(r"[^\W\d_]", lambda m: "A" if m[0].isupper() else "a", text)
