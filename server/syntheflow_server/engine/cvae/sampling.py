@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from syntheflow_server.engine.cvae.heads import Head
-from syntheflow_server.engine.cvae.network import BLOCK, SUMMARY, Prefix, TableNetwork
+from syntheflow_server.engine.cvae.network import (
+    BLOCK,
+    SUMMARY,
+    NetworkShape,
+    Prefix,
+    TableNetwork,
+)
 from syntheflow_server.engine.cvae.precision import compute_type
 
 Restrict = Callable[[int, slice, npt.NDArray[np.int64], npt.NDArray[np.float32]], None]
@@ -81,54 +88,50 @@ class TableSampler:
         """
         rows = len(uniforms)
         result = np.empty((rows, len(self.shape.sizes)), np.int64)
+        if not self.shape.sizes:
+            return result.astype(np.uint16)
         with torch.inference_mode():
+            space = _Space(min(rows, _BATCH), self.shape, self._kind)
             for start in range(0, rows, _BATCH):
                 part = slice(start, min(start + _BATCH, rows))
-                fixed = {t: codes[part] for t, codes in (given or {}).items()}
                 self._sample_batch(
-                    result[part],
-                    torch.from_numpy(uniforms[part].astype(np.float32, copy=False)),
-                    None if context is None else context[part].to(self._kind),
-                    fixed,
-                    None if restrict is None else (restrict, part),
+                    _Batch(
+                        part,
+                        result[part],
+                        torch.from_numpy(uniforms[part].astype(np.float32, copy=False)),
+                        None if context is None else context[part].to(self._kind),
+                        {token: codes[part] for token, codes in (given or {}).items()},
+                        restrict,
+                    ),
+                    space,
                 )
         return result.astype(np.uint16)
 
-    def _sample_batch(
-        self,
-        codes: npt.NDArray[np.int64],
-        uniforms: Tensor,
-        context: Tensor | None,
-        given: Mapping[int, npt.NDArray[Any]],
-        restrict: tuple[Restrict, slice] | None,
-    ) -> None:
+    def _sample_batch(self, batch: _Batch, space: _Space) -> None:
         shape, size = self.shape, self.shape.embedding
-        rows = len(codes)
-        seen_all = torch.empty(rows, len(shape.sizes) * size, dtype=self._kind)
-        running = torch.zeros(rows, SUMMARY)
+        rows = len(batch.codes)
+        embedded = space.embedded[:rows]
+        running = torch.zeros(rows if shape.blocks[-1][0] else 0, SUMMARY)
         for block, (seen, start, end) in enumerate(shape.blocks):
             if seen:
                 part = slice(seen * size - BLOCK * size, seen * size)
-                running += (seen_all[:, part] @ self._summary[part]).float()
-            base = self._block_base(block, running, context, rows)
+                running += (embedded[:, part] @ self._summary[part]).float()
+            base = self._block_base(block, running, batch.context)
             for token in range(start, end):
-                if token in given:
-                    own = torch.from_numpy(given[token].astype(np.int64))
+                if token in batch.given:
+                    own = torch.from_numpy(batch.given[token].astype(np.int64))
                 else:
-                    h = base[:, (token - start) * shape.width :][:, : shape.width]
-                    if token > seen:
-                        before = seen_all[:, seen * size : token * size]
-                        h = torch.addmm(h, before, self._prefix[token])
-                    weights = self._weights(token, h)
-                    if restrict is not None:
-                        restrict[0](token, restrict[1], codes, weights.numpy())
-                    own = _invert(weights, uniforms[:, token])
-                codes[:, token] = own.numpy()
-                embedded = self._embedding[own + self._offsets[token]]
-                seen_all[:, token * size : (token + 1) * size] = embedded
+                    columns = slice(
+                        (token - start) * shape.width, (token - start + 1) * shape.width
+                    )
+                    before = embedded[:, seen * size : token * size]
+                    own = self._draw(token, base[:, columns], before, batch, space)
+                batch.codes[:, token] = own.numpy()
+                chosen = self._embedding[own + self._offsets[token]]
+                embedded[:, token * size : (token + 1) * size] = chosen
 
-    def _block_base(self, block: int, running: Tensor, context: Tensor | None, rows: int) -> Tensor:
-        """Return what the block's states [n, tokens * width] hold besides what they see."""
+    def _block_base(self, block: int, running: Tensor, context: Tensor | None) -> Tensor:
+        """Return what the block's states [n or 1, tokens * width] hold besides what they see."""
         seen, start, end = self.shape.blocks[block]
         base = self._bias[start:end].reshape(1, -1)
         if seen:
@@ -136,20 +139,65 @@ class TableSampler:
         if context is not None:
             columns = slice(start * self.shape.width, end * self.shape.width)
             base = torch.addmm(base, context, self._context[:, columns])
-        return base.expand(rows, -1)
+        return base
 
-    def _weights(self, token: int, h: Tensor) -> Tensor:
-        """Return the unnormalised probabilities [n, K] of `token` for its states."""
-        inner = torch.addmm(self._inner_bias[token], functional.silu(h), self._inner[token])
-        functional.silu(inner, inplace=True)
-        state = functional.silu(torch.addmm(h, inner, self._outer[token]), inplace=True)
+    def _draw(
+        self, token: int, base: Tensor, before: Tensor, batch: _Batch, space: _Space
+    ) -> Tensor:
+        """Return the codes [n] of `token`, given what was seen before it."""
+        rows = len(batch.codes)
+        h, inner = space.state[:rows], space.inner[:rows]
+        if before.shape[1]:
+            torch.addmm(base, before, self._prefix[token], out=h)
+        else:
+            h.copy_(base)
+        _silu(h, out=inner)
+        middle = torch.addmm(
+            self._inner_bias[token], inner, self._inner[token], out=space.middle[:rows]
+        )
+        h.addmm_(_silu(middle, out=inner), self._outer[token])
         weight, bias = self._heads[token]
-        return torch.add(state @ weight, bias).clamp_(max=_LARGEST).exp_()
+        count = weight.shape[1]
+        product = space.product[: rows * count].view(rows, count)
+        weights = space.weights[: rows * count].view(rows, count)
+        torch.mm(_silu(h, out=inner), weight, out=product)
+        # Adding float32 to bfloat16 in one step is twenty times slower than in two.
+        weights.copy_(product).add_(bias).clamp_(max=_LARGEST).exp_()
+        if batch.restrict is not None:
+            batch.restrict(token, batch.rows, batch.codes, weights.numpy())
+        cumulated = space.cumulated[: rows * count].view(rows, count)
+        torch.cumsum(weights, dim=1, out=cumulated)
+        target = (batch.uniforms[:, token] * cumulated[:, -1])[:, None]
+        drawn = torch.searchsorted(cumulated, target, right=True)[:, 0]
+        return drawn.clamp_(max=count - 1)
 
 
-def _invert(weights: Tensor, uniforms: Tensor) -> Tensor:
-    """Return for each row the code at share `uniforms` of its cumulated weights."""
-    cumulated = weights.cumsum(dim=1)
-    target = (uniforms * cumulated[:, -1])[:, None]
-    drawn = torch.searchsorted(cumulated, target, right=True)[:, 0]
-    return drawn.clamp_(max=weights.shape[1] - 1)
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The part `rows` of a call: codes [b, T] to be filled, and what they depend on."""
+
+    rows: slice
+    codes: npt.NDArray[np.int64]
+    uniforms: Tensor
+    context: Tensor | None
+    given: Mapping[int, npt.NDArray[Any]]
+    restrict: Restrict | None
+
+
+class _Space:
+    """Working memory of one call: fresh memory a step would cost more than the arithmetic."""
+
+    def __init__(self, rows: int, shape: NetworkShape, kind: torch.dtype) -> None:
+        widest = max(shape.sizes)
+        self.embedded = torch.empty(rows, len(shape.sizes) * shape.embedding, dtype=kind)
+        self.state = torch.empty(rows, shape.width, dtype=kind)
+        self.inner = torch.empty_like(self.state)
+        self.middle = torch.empty_like(self.state)
+        self.product = torch.empty(rows * widest, dtype=kind)
+        self.weights = torch.empty(rows * widest)
+        self.cumulated = torch.empty(rows * widest)
+
+
+def _silu(value: Tensor, *, out: Tensor) -> Tensor:
+    result: Tensor = torch.ops.aten.silu.out(value, out=out)
+    return result

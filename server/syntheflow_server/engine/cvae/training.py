@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from syntheflow_server.engine.cvae.network import TableNetwork
+from syntheflow_server.engine.cvae.precision import keep_freed_memory
 
 Rows = npt.NDArray[np.int64]
 Inputs = Callable[[Rows], Any]
@@ -93,6 +94,7 @@ def train(
     `time.monotonic` instant. `report` is called at least every 0.5 s and may raise to
     cancel. Equal seed, machine and thread count give equal weights.
     """
+    keep_freed_memory()
     if threads:
         torch.set_num_threads(threads)
     run = _Run(network, codes, context, inputs, loss_mask)
