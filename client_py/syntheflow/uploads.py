@@ -116,6 +116,8 @@ def _part(value: Any, table: str) -> Part:
         )
     if not table:
         raise _unfit(f"a {type(value).__name__} needs a table name: give a mapping of name to it")
+    if not any(hasattr(value, mark) for mark in ("__arrow_c_stream__", "iloc")):
+        raise _unfit(f"cannot read a {type(value).__name__} as a table; give a pyarrow table")
     return Part(
         table=table,
         file_name=f"{table.replace('/', '_')}.arrow",
@@ -171,9 +173,8 @@ def _as_arrow(value: Any) -> Any:
 
     if hasattr(value, "__arrow_c_stream__"):
         return pa.table(value)
-    if hasattr(value, "iloc"):  # a pandas frame older than the capsule interface
-        return pa.Table.from_pandas(value, preserve_index=False)
-    raise _unfit(f"cannot read a {type(value).__name__} as a table; give a pyarrow table")
+    # A pandas frame older than the capsule interface.
+    return pa.Table.from_pandas(value, preserve_index=False)
 
 
 def _unfit(message: str) -> SyntheflowError:

@@ -18,8 +18,8 @@ DOMAIN = "syntheflow"
 # gRPC sends a status as trailing metadata, of which stock clients accept 8 KiB in all;
 # the message travels twice, once percent-encoded, the details in base64.
 _MESSAGE_BYTES = 700
-_VIOLATIONS_BYTES = 2_500
-_METADATA_BYTES = 800
+_VIOLATIONS_BYTES = 1_600
+_METADATA_BYTES = 600
 _TYPES = {
     "datasets": "syntheflow.v1.Dataset",
     "models": "syntheflow.v1.Model",
@@ -85,7 +85,7 @@ def _bad_request(violations: Iterable[Violation]) -> error_details_pb2.BadReques
             left_out += 1
             continue
         request.field_violations.add(
-            field=_cut(violation.field, 200), description=_cut(violation.rule, 500)
+            field=_cut(violation.field, 200), description=_cut(violation.rule, 400)
         )
     if left_out:
         request.field_violations.add(field="", description=f"and {left_out} more")

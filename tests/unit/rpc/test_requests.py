@@ -1,0 +1,149 @@
+"""What requests may say, and how all their faults are told at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from support import scripted
+from syntheflow.v1 import schema_pb2
+from syntheflow.v1.synthesis_service_pb2 import (
+    FORMAT_CSV,
+    FORMAT_EXCEL,
+    GenerateRequest,
+    RowRange,
+    TableRows,
+)
+from syntheflow_server.domain.errors import InvalidArgumentError
+from syntheflow_server.domain.schema import SemanticType
+from syntheflow_server.jobs import requests
+from syntheflow_server.rpc.checks import Checks
+from syntheflow_server.rpc.schemas import hint_of, schema_message, schema_of
+from syntheflow_server.rpc.synthesis import generation_spec
+
+
+def broken_fields(work) -> set[str]:
+    with pytest.raises(InvalidArgumentError) as seen:
+        work()
+    return {violation.field for violation in seen.value.violations}
+
+
+def test_a_generate_request_says_what_to_make():
+    request = GenerateRequest(
+        model="models/hr",
+        seed=3,
+        scale=2.5,
+        rows=[TableRows(table="people", rows=7)],
+        tables=["people", "pets"],
+        format=FORMAT_CSV,
+    )
+    assert generation_spec(request) == requests.GenerationSpec(
+        model="models/hr",
+        seed=3,
+        scale=2.5,
+        rows={"people": 7},
+        tables=("people", "pets"),
+        format="csv",
+    )
+
+
+def test_what_a_generate_request_leaves_out_has_its_default():
+    spec = generation_spec(GenerateRequest(model="models/hr"))
+    assert spec == requests.GenerationSpec(model="models/hr", scale=1.0, format="arrow")
+
+
+def test_a_window_is_taken_over():
+    window = RowRange(table="people", start_row=5, row_count=6)
+    spec = generation_spec(GenerateRequest(model="models/hr", range=window))
+    assert spec.range == requests.RowRange("people", 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "broken"),
+    [
+        ({"model": "hr"}, {"model"}),
+        ({"model": "datasets/hr"}, {"model"}),
+        ({"seed": -1}, {"seed"}),
+        ({"scale": -0.5}, {"scale"}),
+        ({"scale": float("nan")}, {"scale"}),
+        ({"scale": float("inf")}, {"scale"}),
+        ({"rows": [TableRows(table="", rows=1)]}, {"rows[0].table"}),
+        ({"rows": [TableRows(table="a", rows=-1)]}, {"rows[0].rows"}),
+        ({"rows": [TableRows(table="a", rows=10**12 + 1)]}, {"rows[0].rows"}),
+        ({"rows": [TableRows(table="a"), TableRows(table="a")]}, {"rows"}),
+        ({"tables": ["a", "a"]}, {"tables"}),
+        ({"tables": ["x" * 1_001]}, {"tables[0]"}),
+        ({"tables": ["nul\0"]}, {"tables[0]"}),
+        ({"tables": ["a"], "range": RowRange(table="a")}, {"tables"}),
+        ({"range": RowRange(start_row=1)}, {"range.table"}),
+        ({"range": RowRange(table="a", start_row=-1)}, {"range.start_row"}),
+        ({"range": RowRange(table="a", row_count=-1)}, {"range.row_count"}),
+        ({"format": FORMAT_EXCEL}, {"format"}),
+        ({"format": 99}, {"format"}),
+        ({"model": "", "seed": -1, "scale": -1}, {"model", "seed", "scale"}),
+    ],
+)
+def test_every_broken_rule_of_a_generate_request_is_named(fields, broken):
+    request = GenerateRequest(**{"model": "models/hr", **fields})
+    assert broken_fields(lambda: generation_spec(request)) == broken
+
+
+def test_a_schema_survives_the_way_there_and_back():
+    assert schema_of(schema_message(scripted.schema())) == scripted.schema()
+
+
+@pytest.mark.parametrize("semantic", SemanticType)
+def test_every_semantic_type_is_in_the_contract(semantic):
+    column = scripted.schema().tables[0].columns[0].model_copy(update={"semantic_type": semantic})
+    table = scripted.schema().tables[0].model_copy(update={"columns": (column,)})
+    whole = scripted.one_table().model_copy(update={"tables": (table,)})
+    assert schema_of(schema_message(whole)) == whole
+
+
+def test_a_whole_schema_must_not_leave_out_types():
+    message = schema_pb2.Schema(
+        tables=[schema_pb2.Table(name="t", columns=[schema_pb2.Column(name="c")])]
+    )
+    assert broken_fields(lambda: schema_of(message)) == {
+        "schema.tables.t.columns.c.type",
+        "schema.tables.t.columns.c.semantic_type",
+    }
+
+
+def test_a_schema_that_contradicts_itself_is_refused():
+    message = schema_message(scripted.schema())
+    message.tables[1].name = "people"
+    assert "schema.tables" in broken_fields(lambda: schema_of(message))
+    unknown = schema_message(scripted.schema())
+    unknown.foreign_keys[0].parent_table = "nobody"
+    assert broken_fields(lambda: schema_of(unknown)) == {"foreign_keys"}
+
+
+def test_an_upload_may_fix_only_a_part_of_the_schema():
+    message = schema_pb2.Schema(
+        tables=[
+            schema_pb2.Table(
+                name="t",
+                columns=[
+                    schema_pb2.Column(name="zip", type="string"),
+                    schema_pb2.Column(name="x", semantic_type=schema_pb2.SEMANTIC_TYPE_CODE),
+                ],
+            )
+        ]
+    )
+    checks = Checks()
+    hint = hint_of(message, checks)
+    checks.done()
+    columns = hint.tables[0].columns
+    assert [(c.name, c.type, c.semantic_type) for c in columns] == [
+        ("zip", "string", None),
+        ("x", "", SemanticType.CODE),
+    ]
+    assert hint.foreign_keys == ()
+
+
+def test_an_unknown_semantic_type_is_refused_and_not_guessed():
+    column = schema_pb2.Column(name="c", type="string", semantic_type=77)
+    message = schema_pb2.Schema(tables=[schema_pb2.Table(name="t", columns=[column])])
+    checks = Checks()
+    hint_of(message, checks)
+    assert broken_fields(checks.done) == {"header.schema.tables[0].columns[0].semantic_type"}
