@@ -94,6 +94,7 @@ def _details(
                 "minimum": metric.minimum,
                 "maximum": metric.maximum,
                 "weight": metric.weight,
+                "strict": metric.strict,
                 "measured": answer.score is not None,
                 "cap": answer.cap,
             }

@@ -44,6 +44,7 @@ class Metric(ABC):
     `goal`, `minimum` and `maximum` speak of the raw figure; the score's value always
     runs from 0 to 1, 1 being as good as real rows. `weight` is the share in the total
     score, 0 for metrics that are shown and not counted; `cost` the share of the time.
+    `strict` metrics must reach 1: anything below is a fault.
     """
 
     name: ClassVar[str]
@@ -54,6 +55,7 @@ class Metric(ABC):
     maximum: ClassVar[float] = 1.0
     weight: ClassVar[float]
     cost: ClassVar[float] = 1.0
+    strict: ClassVar[bool] = False
 
     @abstractmethod
     def measure(self, evidence: Evidence, beat: Beat) -> Measurement:

@@ -40,14 +40,15 @@ class NullShares(TableMetric):
         noise = share_noise((left * n + right * m) / (n + m), n, m)
         gaps = np.abs(left - right)
         values = [1 - beyond(gap, allowed) for gap, allowed in zip(gaps, noise, strict=True)]
-        worst = int(np.argmin(values))
+        worst = int(np.lexsort([-gaps, values])[0])
+        detail = (
+            f"Worst: {real.column_names[worst]} of {table} is missing in {right[worst]:.1%} "
+            f"of synthetic and {left[worst]:.1%} of real rows."
+            if gaps.any()
+            else f"Values of {table} are missing exactly as often as in the real table."
+        )
         return Finding(
-            score=self.score(
-                float(np.mean(values)),
-                float(1 - gaps.mean()),
-                f"Worst: {real.column_names[worst]} of {table} is missing in {right[worst]:.1%} "
-                f"of synthetic and {left[worst]:.1%} of real rows.",
-            ),
+            score=self.score(float(np.mean(values)), float(1 - gaps.mean()), detail),
             details={
                 "columns": {
                     name: {"real": float(left[i]), "synthetic": float(right[i])}

@@ -39,6 +39,7 @@ class KeyIntegrity(Metric):
     question: ClassVar[str] = "Are primary keys unique and do all references resolve?"
     goal: ClassVar[Goal] = Goal.MAXIMISE
     weight: ClassVar[float] = 0.10
+    strict: ClassVar[bool] = True
 
     def measure(self, evidence: Evidence, beat: Beat) -> Measurement:
         """Check all rules of all synthetic tables."""

@@ -90,7 +90,7 @@ def page(report: Report, details: Mapping[str, Any]) -> Page:
     notes = [text for text in report.warnings if text.startswith("Not measured")]
     tables = details.get("tables", {})
     return Page(
-        verdict=next(text for least, text in _VERDICTS if report.quality >= least),
+        verdict=_verdict(report.quality, metrics),
         band=_band(report.quality),
         ring=pictures.ring(report.quality),
         parts=[_part(part, metrics, total) for part in report.parts],
@@ -107,6 +107,14 @@ def _band(value: float) -> str:
     return next(name for least, name in _BANDS if value >= least)
 
 
+def _verdict(quality: float, metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    if metrics.get("copying", {}).get("cap", 1.0) < 1:
+        return "Do not share: rows or values repeat the training data."
+    if metrics.get("key_integrity", {}).get("cap", 1.0) < 1:
+        return "Not usable as it is: keys or references are broken."
+    return next(text for least, text in _VERDICTS if quality >= least)
+
+
 def _part(score: Score, metrics: Mapping[str, Mapping[str, Any]], total: float = 0.0) -> Part:
     metric = metrics.get(score.name, {})
     weight = metric.get("weight", 0.0)
@@ -114,7 +122,7 @@ def _part(score: Score, metrics: Mapping[str, Mapping[str, Any]], total: float =
         title=metric.get("title", score.name.replace("_", " ")),
         question=metric.get("question", ""),
         score=score,
-        band=_band(score.value),
+        band="poor" if metric.get("strict") and score.value < 1 else _band(score.value),
         weight=f"{weight / total:.0%} of the total" if weight and total else "not counted",
     )
 
