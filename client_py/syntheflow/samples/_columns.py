@@ -8,7 +8,7 @@ _TEXT, _INT, _FLOAT, _DAY, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.dat
 COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "departments": {
         "department_id": _INT, "name": _TEXT, "field": _TEXT, "city": _TEXT, "country": _TEXT,
-        "cost_center": _TEXT, "opened_on": _DAY, "yearly_budget": _FLOAT,
+        "cost_center": _TEXT, "opened_on": _DAY, "yearly_budget": _INT,
     },
     "positions": {
         "position_id": _INT, "department_id": _INT, "title": _TEXT, "grade": _INT,
@@ -26,11 +26,11 @@ COLUMNS: dict[str, dict[str, pa.DataType]] = {
     },
     "reviews": {
         "review_id": _INT, "employee_id": _INT, "review_date": _DAY, "rating": _INT,
-        "goals_met": _FLOAT, "comment": _TEXT,
+        "goals_met": _INT, "comment": _TEXT,
     },
     "projects": {
         "project_id": _INT, "code": _TEXT, "name": _TEXT, "department_id": _INT,
-        "start_date": _DAY, "end_date": _DAY, "status": _TEXT, "budget": _FLOAT,
+        "start_date": _DAY, "end_date": _DAY, "status": _TEXT, "budget": _INT,
     },
     "assignments": {
         "employee_id": _INT, "project_id": _INT, "role": _TEXT, "hours": _FLOAT,

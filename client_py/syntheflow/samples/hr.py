@@ -142,7 +142,7 @@ def _department_rows(
     for unit in departments:
         name = f"{unit.kind.name} {unit.city}"
         cost = 52_000 * unit.kind.pay * unit.country.pay * (heads[unit.id] + 1)
-        budget = round(cost * exp(rng.gauss(0.25, 0.35)), -2)
+        budget = 1000 * round(cost * exp(rng.gauss(0.25, 0.35)) / 1000)
         yield (
             unit.id, name, unit.kind.name, unit.city, unit.country.code,
             f"CC-{4000 + unit.id}", unit.opened, budget,
@@ -274,14 +274,14 @@ def _careers(people: list[_Person], rng: random.Random) -> tuple[list[Row], list
     return salaries, reviews
 
 
-def _verdict(rating: int, rng: random.Random) -> tuple[float, str | None]:
+def _verdict(rating: int, rng: random.Random) -> tuple[int, str | None]:
     goals = min(100, max(0, 5 * round(rng.gauss(18 * rating + 12, 9) / 5)))
     if rng.random() < 0.35:
-        return float(goals), None
+        return goals, None
     praise, advice = rng.choice(PRAISE).capitalize(), rng.choice(ADVICE)
     if rating >= 4:
-        return float(goals), f"{praise}."
-    return float(goals), f"{praise}, but {advice}." if rating == 3 else f"{advice.capitalize()}."
+        return goals, f"{praise}."
+    return goals, f"{praise}, but {advice}." if rating == 3 else f"{advice.capitalize()}."
 
 
 def _projects(
@@ -302,7 +302,7 @@ def _projects(
         length = max(30, int(rng.lognormvariate(log(260), 0.6)))
         finish = start + timedelta(days=length)
         status, end = _status(start, finish, rng)
-        budget = round(rng.lognormvariate(log(180 * length), 0.9) * unit.country.pay, -2)
+        budget = 100 * round(rng.lognormvariate(log(1.8 * length), 0.9) * unit.country.pay)
         numbers[start.year] += 1
         code = f"PRJ-{start.year}-{numbers[start.year]:03d}"
         name = f"{rng.choice(PROJECT_NOUNS)} {rng.choice(PROJECT_VERBS)}"
@@ -327,7 +327,7 @@ def _team(
     staff: dict[int, list[_Person]],
     people: list[_Person],
     span: tuple[date, date],
-    budget: float,
+    budget: int,
     rng: random.Random,
 ) -> list[_Person]:
     """Return who works on a project: mostly its own department, only who was there then."""
