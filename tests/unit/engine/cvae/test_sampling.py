@@ -1,0 +1,109 @@
+"""Sampling: exact inversion of the network's distribution, repeatable, steerable."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from syntheflow_server.engine.cvae import TableNetwork, TableSampler
+from syntheflow_server.engine.encoding import Token
+
+SIZES = (2, 4, 3)
+
+
+def network(sizes=SIZES, context_width: int = 0, seed: int = 0) -> TableNetwork:
+    tokens = [Token(size) for size in sizes]
+    counts = [np.arange(size) + 2 for size in sizes]
+    net = TableNetwork.create(tokens, counts, seed, context_width=context_width)
+    with torch.no_grad():
+        for head in net.heads:
+            head.weight.normal_(std=0.5)
+        for prefix in net.prefixes:
+            prefix.far.normal_(std=0.2)
+    return net
+
+
+def uniforms(rows: int, tokens: int = 3, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).random((rows, tokens), dtype=np.float32)
+
+
+def test_samples_follow_the_network_s_own_probabilities() -> None:
+    net = network()
+    codes = TableSampler(net).sample(uniforms(60_000))
+    index = np.ravel_multi_index(codes.T, SIZES)
+    made = np.bincount(index, minlength=24) / len(codes)
+    rows = torch.from_numpy(np.stack(np.unravel_index(np.arange(24), SIZES), axis=1))
+    with torch.no_grad():
+        wanted = torch.exp(-net.loss(rows).sum(dim=1)).numpy()
+    assert np.abs(made - wanted).max() < 0.01
+
+
+@pytest.mark.parametrize("count", [20, 90])
+def test_blocks_and_far_summaries_are_the_ones_of_training(count: int) -> None:
+    net = network((3,) * count, context_width=4)
+    context = torch.randn(500, 4, generator=torch.Generator().manual_seed(0))
+    codes = TableSampler(net).sample(uniforms(500, count), context)
+    with torch.no_grad():
+        own = net.loss(torch.from_numpy(codes.astype(np.int64)), context).sum(dim=1).mean()
+        turned = context.roll(1, dims=0)
+        other = net.loss(torch.from_numpy(codes.astype(np.int64)), turned).sum(dim=1).mean()
+    # A row's own surprise equals its entropy only under the very distribution that drew it.
+    assert own < other
+    assert own / count < np.log(3)
+
+
+def test_equal_uniforms_give_equal_rows() -> None:
+    sampler = TableSampler(network())
+    first = sampler.sample(uniforms(5000))
+    assert first.dtype == np.uint16
+    assert (first == sampler.sample(uniforms(5000))).all()
+    assert (first != sampler.sample(uniforms(5000, seed=2))).any()
+
+
+def test_given_tokens_are_kept_and_condition_the_rest() -> None:
+    net = network()
+    sampler = TableSampler(net)
+    fixed = np.resize([0, 3], 20_000)
+    codes = sampler.sample(uniforms(20_000), given={1: fixed})
+    assert (codes[:, 1] == fixed).all()
+    rows = torch.tensor([[first, 0, third] for first in range(2) for third in range(3)])
+    with torch.no_grad():
+        nats = net.loss(rows)
+    wanted = torch.exp(-(nats[:, 0] + nats[:, 2])).numpy()
+    own = codes[fixed == 0]
+    made = np.bincount(own[:, 0] * 3 + own[:, 2], minlength=6) / len(own)
+    assert np.abs(made - wanted).max() < 0.02
+
+
+def test_a_restriction_masks_codes_and_sees_the_row_so_far() -> None:
+    seen: list[tuple[int, int]] = []
+
+    def restrict(token: int, rows: slice, codes: np.ndarray, weights: np.ndarray) -> None:
+        assert weights.shape == (rows.stop - rows.start, SIZES[token])
+        seen.append((token, rows.start))
+        if token == 2:
+            weights[codes[:, 0] == 1, 1:] = 0
+
+    codes = TableSampler(network()).sample(uniforms(9000), restrict=restrict)
+    assert (codes[codes[:, 0] == 1, 2] == 0).all()
+    assert len(np.unique(codes[codes[:, 0] == 0, 2])) == 3
+    assert {start for _, start in seen} == {0, 4096, 8192}
+
+
+@pytest.mark.parametrize("rows", [0, 1, 4095, 4097])
+def test_any_number_of_rows_can_be_made(rows: int) -> None:
+    codes = TableSampler(network()).sample(uniforms(rows))
+    assert codes.shape == (rows, 3)
+    assert (codes < np.array(SIZES)).all()
+
+
+def test_a_table_without_tokens_yields_rows_without_codes() -> None:
+    assert TableSampler(network(())).sample(uniforms(7, 0)).shape == (7, 0)
+
+
+def test_extreme_uniforms_stay_inside_the_codes() -> None:
+    edge = np.stack([np.zeros(3), np.full(3, np.nextafter(np.float32(1), np.float32(0)))])
+    codes = TableSampler(network()).sample(edge.astype(np.float32))
+    assert (codes[0] == 0).all()
+    assert (codes[1] == np.array(SIZES) - 1).all()
