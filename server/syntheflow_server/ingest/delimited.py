@@ -12,21 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
+from syntheflow_server.ingest.convert import write_planned
 from syntheflow_server.ingest.dialect import Dialect, find_dialect, sample_text
 from syntheflow_server.ingest.duck import connection, file_literal, one_row, quoted
-from syntheflow_server.ingest.guess import TEXT_RULES, ColumnPlan, plan_columns
+from syntheflow_server.ingest.guess import TEXT_RULES, plan_columns
 from syntheflow_server.ingest.plain_text import plain_text, with_unix_lines
 from syntheflow_server.ingest.tables import (
     IngestedTable,
-    TableWriter,
     bad_file,
     check_column_names,
 )
 from syntheflow_server.ingest.workshop import workshop
 
-_BATCH_ROWS = 32_768
 _LINE_LIMIT = 1 << 26
 _NAMES = {"\t": "tab", " ": "blank"}
 
@@ -45,7 +43,7 @@ def read_delimited(
         with connection(work) as con:
             staged = work / "texts.parquet"
             _stage(con, text.path, dialect, table, staged)
-            rules = replace(TEXT_RULES, trim=dialect.blank_after)
+            rules = [replace(TEXT_RULES, trim=dialect.blank_after)] * len(names)
             plans = plan_columns(con, f"read_parquet({file_literal(staged)})", names, rules)
             keep = _kept_columns(con, staged, dialect, names)
             findings = [_describe(dialect, text.encoding, text.packed), *notes]
@@ -54,29 +52,6 @@ def read_delimited(
             findings += [note for i in keep for note in plans[i].findings]
             chosen = [(names[i], plans[i]) for i in keep]
             return (write_planned(con, staged, chosen, table, file_name, out, findings),)
-
-
-def write_planned(
-    con: duckdb.DuckDBPyConnection,
-    staged: Path,
-    columns: list[tuple[str, ColumnPlan]],
-    table: str,
-    file_name: str,
-    out: Path,
-    findings: list[str],
-) -> IngestedTable:
-    """Convert the staged texts by their plans and write the table."""
-    schema = pa.schema([pa.field(name, plan.arrow) for name, plan in columns])
-    values = ", ".join(f"{plan.expression} AS v{i}" for i, (_, plan) in enumerate(columns))
-    query = f"SELECT {values} FROM read_parquet({file_literal(staged)})"
-    reader = con.sql(query).to_arrow_reader(_BATCH_ROWS)
-    with TableWriter(out, table, schema) as writer:
-        for batch in reader:
-            arrays = [
-                values.cast(kind.type) for values, kind in zip(batch.columns, schema, strict=True)
-            ]
-            writer.write(pa.RecordBatch.from_arrays(arrays, schema=schema))
-    return writer.done(file_name, findings)
 
 
 def _column_names(dialect: Dialect) -> tuple[list[str], list[str]]:

@@ -27,7 +27,7 @@ _SAMPLE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What may be guessed: JSON and Excel know numbers from text, delimited text does not."""
+    """What may be guessed: JSON knows numbers from text, delimited text does not."""
 
     kinds: tuple[Kind, ...]
     markers: tuple[str, ...]
@@ -35,7 +35,6 @@ class Rules:
 
 
 TEXT_RULES = Rules((BOOLEAN, *NUMBERS, *DATES, *CLOCKS), MARKERS)
-QUOTED_RULES = Rules((*DATES,), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +62,21 @@ class _Measured:
 
 
 def plan_columns(
-    con: duckdb.DuckDBPyConnection, source: str, names: Sequence[str], rules: Rules
+    con: duckdb.DuckDBPyConnection, source: str, names: Sequence[str], rules: Sequence[Rules]
 ) -> list[ColumnPlan]:
-    """Return a plan for each column c0, c1, ... of `source` (SQL); `names` are for findings."""
-    measured = [_measure(con, source, f"c{i}", name, rules) for i, name in enumerate(names)]
+    """Return a plan for each column c0, c1, ... of `source` (SQL), guessed by its rules.
+
+    `names` are for the findings.
+    """
+    measured = [
+        _measure(con, source, f"c{i}", name, allowed)
+        for i, (name, allowed) in enumerate(zip(names, rules, strict=True))
+    ]
     families = {kind.family for column in measured for kind in column.evident if kind.family}
-    return [_plan(con, source, column, families, rules) for column in measured]
+    return [
+        _plan(con, source, column, families, allowed)
+        for column, allowed in zip(measured, rules, strict=True)
+    ]
 
 
 def _measure(

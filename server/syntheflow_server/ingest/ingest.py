@@ -8,6 +8,8 @@ from typing import Protocol
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.ingest.columnar import read_arrow, read_parquet
 from syntheflow_server.ingest.delimited import read_delimited
+from syntheflow_server.ingest.excel import read_excel
+from syntheflow_server.ingest.json_file import read_json, read_json_lines
 from syntheflow_server.ingest.recognise import ENDINGS, recognise
 from syntheflow_server.ingest.tables import IngestedTable, checked_table_name
 
@@ -24,6 +26,9 @@ class Reader(Protocol):
 
 FORMATS: dict[str, Reader] = {
     "csv": read_delimited,
+    "json": read_json,
+    "jsonl": read_json_lines,
+    "excel": read_excel,
     "parquet": read_parquet,
     "arrow": read_arrow,
 }

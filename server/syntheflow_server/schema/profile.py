@@ -16,6 +16,8 @@ from syntheflow_server.domain.tables import TableSource
 _SHAPE_SAMPLE = 4_000
 _FEW_TEMPLATES = 20
 _COVERED = 0.9
+_TELLING = 0.3
+_FEW_LENGTHS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +125,14 @@ def _shape(distinct: pa.Array) -> Shape:
     templates = Counter(template(text) for text in texts)
     common = templates.most_common(_FEW_TEMPLATES)
     covered = sum(count for _, count in common) >= _COVERED * len(texts)
-    formal = sum(count for t, count in common if "9" in t or "AA" in t or t == "A")
+    telling = len(common) <= max(1, _TELLING * len(texts))
+    # Capitals alone make a code only if they come in fixed lengths; names do not.
+    fixed = len({len(t) for t, _ in common}) <= _FEW_LENGTHS
+    formal = sum(count for t, count in common if "9" in t or (fixed and "a" not in t))
     blanks = sum(" " in text for text in texts) > 0.1 * len(texts)
     mean_length = sum(map(len, texts)) / len(texts)
-    return Shape(covered and formal >= _COVERED / 2 * len(texts), blanks, mean_length)
+    structured = covered and telling and formal >= _COVERED / 2 * len(texts)
+    return Shape(structured, blanks, mean_length)
 
 
 def template(text: str) -> str:
