@@ -1,0 +1,130 @@
+"""Choose for each table the one parent whose child counts make its rows.
+
+The chosen references form a forest whatever the schema looks like; all other
+references are links, resolved to real rows after the rows exist.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from syntheflow_server.domain.schema import ForeignKey, Schema
+from syntheflow_server.engine.graph.joins import Rows
+
+_CROWDED = 0.5
+"""Below so many children per parent on average, counts tell little about the child."""
+
+_FEW_PARENTS = 10
+_HALF = 0.5
+_MANY_CHILDREN = 1000
+"""Beyond so many children per parent a unit would be too large, and counts too few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """Owner references by child table, and all tables with owners before the owned."""
+
+    owner_keys: Mapping[str, ForeignKey]
+    order: tuple[str, ...]
+
+    def owner_of(self, table: str) -> str:
+        """Return the owner's table, or "" for a root."""
+        key = self.owner_keys.get(table)
+        return key.parent_table if key else ""
+
+    def owned_by(self, table: str) -> tuple[str, ...]:
+        """Return the tables that `table` owns, in the order they are made."""
+        return tuple(name for name in self.order if self.owner_of(name) == table)
+
+    def root_of(self, table: str) -> str:
+        """Return the topmost owner of `table`."""
+        while owner := self.owner_of(table):
+            table = owner
+        return table
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Tables that nobody owns, in order."""
+        return tuple(name for name in self.order if name not in self.owner_keys)
+
+    def family_of(self, root: str) -> tuple[str, ...]:
+        """Return `root` and all it owns, owners first."""
+        return tuple(name for name in self.order if self.root_of(name) == root)
+
+
+def choose_owners(
+    schema: Schema, references: Mapping[ForeignKey, Rows], rows: Mapping[str, int]
+) -> Forest:
+    """Return the forest for `schema`; `references` are the resolved parent rows.
+
+    A reference may own only if no training row lacks it: every child row needs an
+    owner to be made. Greedy by rank (see `_rank`), never closing a cycle.
+    """
+    keys = [key for key in schema.foreign_keys if _may_own(schema, key, references[key], rows)]
+    keys.sort(key=lambda key: _rank(schema, key, references[key], rows), reverse=True)
+    owners: dict[str, ForeignKey] = {}
+    for key in keys:
+        if key.child_table in owners or _would_close_cycle(key, owners):
+            continue
+        owners[key.child_table] = key
+    return Forest(owners, _ordered(schema, owners))
+
+
+def _may_own(schema: Schema, key: ForeignKey, found: Rows, rows: Mapping[str, int]) -> bool:
+    """Return True if all rows have this parent and its counts are enough to learn from.
+
+    Inside the child's key a parent must own whatever its size: the owner is what keeps
+    the rest of the key unique.
+    """
+    if key.child_table == key.parent_table or not len(found) or not np.all(found >= 0):
+        return False
+    if set(key.child_columns) <= set(schema.table(key.child_table).primary_key):
+        return True
+    parents = rows[key.parent_table]
+    enough = parents >= _FEW_PARENTS and len(np.unique(found)) >= _HALF * parents
+    return enough and rows[key.child_table] <= _MANY_CHILDREN * parents
+
+
+def _rank(
+    schema: Schema, key: ForeignKey, found: Rows, rows: Mapping[str, int]
+) -> tuple[float, ...]:
+    table = schema.table(key.child_table)
+    inside_key = set(key.child_columns) <= set(table.primary_key)
+    parents = max(rows[key.parent_table], 1)
+    crowded = rows[key.child_table] / parents >= _CROWDED
+    # Many parents, most of which have children: what the children are about.
+    weight = len(np.unique(found)) / parents * math.log1p(parents)
+    wider = sum(
+        set(other.child_columns) < set(key.child_columns)
+        for other in schema.references_from(key.child_table)
+    )
+    position = schema.foreign_keys.index(key)
+    return (inside_key, len(key.child_columns), wider, crowded, weight, -position)
+
+
+def _would_close_cycle(key: ForeignKey, owners: Mapping[str, ForeignKey]) -> bool:
+    table = key.parent_table
+    while table in owners:
+        if table == key.child_table:
+            return True
+        table = owners[table].parent_table
+    return table == key.child_table
+
+
+def _ordered(schema: Schema, owners: Mapping[str, ForeignKey]) -> tuple[str, ...]:
+    order: list[str] = []
+
+    def visit(table: str) -> None:
+        order.append(table)
+        for name in schema.table_names:
+            if name in owners and owners[name].parent_table == table:
+                visit(name)
+
+    for name in schema.table_names:
+        if name not in owners:
+            visit(name)
+    return tuple(order)

@@ -1,0 +1,160 @@
+"""What role each column and each reference of a table plays; decided once, at fit time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+from syntheflow_server.domain.schema import ForeignKey
+
+
+class LinkKind(StrEnum):
+    """How a reference that does not own is resolved."""
+
+    CODED = "coded"
+    """The row generates a code of the parent; a real row of that code is drawn."""
+
+    LEVELS = "levels"
+    """A self reference without cycles: the parent lies one level above."""
+
+    IMPLIED = "implied"
+    """Its columns are part of a wider reference, whose parent makes the same reference."""
+
+    COPIED = "copied"
+    """In the real data always the reference (or the very row) of an owner above."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Link(_Frozen):
+    """A reference that does not own.
+
+    `null_share` is the share of real rows without parent; `unique` says that no two
+    rows share a parent; `fixed` are child columns whose values exist before the link is
+    resolved, so that the parent must have the same; `groups`/`members` are the sizes of
+    the code's two tokens; `loops` says that rows may refer to themselves. For COPIED,
+    `above` counts owners to climb and `through` is the reference there to copy from
+    (None: the row found there is itself the parent).
+    """
+
+    key: ForeignKey
+    kind: LinkKind
+    null_share: float = 0.0
+    unique: bool = False
+    fixed: tuple[str, ...] = ()
+    groups: int = 0
+    members: int = 0
+    levels: int = 0
+    loops: bool = False
+    above: int = 0
+    through: ForeignKey | None = None
+
+    @property
+    def nullable(self) -> bool:
+        """True if some rows have no parent."""
+        return self.null_share > 0
+
+
+class Sequence(_Frozen):
+    """How siblings follow one another.
+
+    `order` is the column that rises along siblings, "" for none; `unit` its smallest
+    step in the column's own units; `strict` forbids equal neighbours; `long` means too many
+    siblings to make one after another: they are made at once.
+    """
+
+    order: str = ""
+    unit: int = 1
+    strict: bool = False
+    long: bool = False
+
+
+class Structure(_Frozen):
+    """One table: its owner, its links and how its keys are made.
+
+    `distinct` lists column sets that must be unique among the rows of one owner (the
+    owner's own columns left out); `grid` are key columns made together by row number
+    but still known to the network; `once` says that an owner has at most one row.
+    """
+
+    table: str
+    rows: int
+    owner: ForeignKey | None = None
+    once: bool = False
+    links: tuple[Link, ...] = ()
+    sequence: Sequence | None = None
+    surrogate: tuple[str, ...] = ()
+    per_owner: tuple[str, ...] = ()
+    grid: tuple[str, ...] = ()
+    distinct: tuple[tuple[str, ...], ...] = ()
+    modelled: tuple[str, ...] = ()
+
+    def link(self, key: ForeignKey) -> Link:
+        """Return the link that resolves `key`."""
+        return next(link for link in self.links if link.key == key)
+
+    @property
+    def resolved(self) -> tuple[Link, ...]:
+        """Links that draw a parent, in order."""
+        drawn = {LinkKind.CODED, LinkKind.LEVELS}
+        return tuple(link for link in self.links if link.kind in drawn)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The structures of all tables by name, and how they hang together."""
+
+    structures: Mapping[str, Structure]
+    order: tuple[str, ...]
+
+    def __getitem__(self, table: str) -> Structure:
+        return self.structures[table]
+
+    def owner_of(self, table: str) -> str:
+        """Return the owner's table, or "" for a root."""
+        owner = self.structures[table].owner
+        return owner.parent_table if owner else ""
+
+    def owned_by(self, table: str) -> tuple[str, ...]:
+        """Return the tables that `table` owns, in the order they are made."""
+        return tuple(name for name in self.order if self.owner_of(name) == table)
+
+    def root_of(self, table: str) -> str:
+        """Return the topmost owner of `table`."""
+        while owner := self.owner_of(table):
+            table = owner
+        return table
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Tables that nobody owns, in order."""
+        return tuple(name for name in self.order if not self.owner_of(name))
+
+    def below(self, table: str) -> tuple[str, ...]:
+        """Return `table` and all it owns, owners first."""
+        names = {table}
+        for name in self.order:
+            if self.owner_of(name) in names:
+                names.add(name)
+        return tuple(name for name in self.order if name in names)
+
+    def above(self, table: str) -> tuple[str, ...]:
+        """Return the owners of `table` from the nearest to the root."""
+        chain = []
+        while table := self.owner_of(table):
+            chain.append(table)
+        return tuple(chain)
+
+    def drawn_from(self, table: str) -> tuple[Link, ...]:
+        """Return the links (of any table) whose parents are drawn from `table`."""
+        return tuple(
+            link
+            for name in self.order
+            for link in self.structures[name].resolved
+            if link.key.parent_table == table
+        )

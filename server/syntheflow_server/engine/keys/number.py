@@ -1,0 +1,88 @@
+"""Keys that are numbers, dates or times: they step upwards with the row number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from syntheflow_server.domain.schema import Column, arrow_type
+from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
+from syntheflow_server.engine.keys.base import KeyMaker, RowNumbers
+from syntheflow_server.engine.keys.permute import mix
+
+_DENSE = 0.5
+_MOST_DIGITS = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class NumberKey(KeyMaker):
+    """Row r becomes (start + r * stride + jitter(r)) * unit, jitter below stride.
+
+    Dense keys have stride 1 and so no jitter; sparse ones keep their spread. `unit` is
+    the greatest common step of the real values; floats count 10**-digits.
+    """
+
+    kind: ClassVar[str] = "number"
+    type: str
+    start: int
+    stride: int
+    unit: int
+    digits: int
+
+    @classmethod
+    def fit(cls, column: Column, values: pa.Array) -> Self:
+        """Return the maker for the distinct, non-null `values` of an ordered type."""
+        numbers, _ = to_numbers(values, column.name)
+        digits = 0
+        if numbers.dtype.kind == "f":
+            digits = _digits(numbers)
+            numbers = np.round(numbers * 10.0**digits).astype(np.int64)
+        low, high = (int(numbers.min()), int(numbers.max())) if len(numbers) else (1, 1)
+        unit = int(np.gcd.reduce(numbers - low)) if len(numbers) > 1 else 1
+        places = (high - low) // max(unit, 1) + 1
+        dense = len(numbers) >= _DENSE * places
+        stride = 1 if dense else max(1, places // max(len(numbers), 1))
+        if low % max(unit, 1):
+            unit, stride = 1, max(stride * unit, 1)
+        unit = max(unit, 1)
+        return cls(
+            columns=(column.name,),
+            type=column.type,
+            start=low // unit,
+            stride=stride,
+            unit=unit,
+            digits=digits,
+        )
+
+    def make(self, rows: RowNumbers, seed: int) -> dict[str, pa.Array]:
+        """See `KeyMaker.make`."""
+        numbers = self.start + rows * self.stride
+        if self.stride > 1:
+            jitter = mix(rows.astype(np.uint64), seed) % np.uint64(self.stride)
+            numbers = numbers + jitter.astype(np.int64)
+        numbers = numbers * self.unit
+        plain = numbers / 10.0**self.digits if self.digits else numbers
+        return {self.columns[0]: from_numbers(plain, None, arrow_type(self.type), 0)}
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """See `KeyMaker.to_state`."""
+        names = ("type", "start", "stride", "unit", "digits")
+        return {name: getattr(self, name) for name in names} | {"columns": self.columns}, {}
+
+    @classmethod
+    def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """See `KeyMaker.from_state`."""
+        del arrays
+        return cls(**{**facts, "columns": tuple(facts["columns"])})
+
+
+def _digits(numbers: npt.NDArray[np.float64]) -> int:
+    for digits in range(_MOST_DIGITS):
+        if np.allclose(numbers, np.round(numbers, digits), rtol=0, atol=10.0 ** -(digits + 3)):
+            return digits
+    return _MOST_DIGITS

@@ -1,0 +1,186 @@
+"""Keys that are text: fresh values of the same shapes as the real ones.
+
+A shape is a sequence of runs of upper-case letters, lower-case letters, digits and
+other characters, each with its length. Runs that never change stay as they are; the
+others are filled by counting in their alphabet, so that rows never meet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from syntheflow_server.engine.keys.base import KeyMaker, RowNumbers
+from syntheflow_server.engine.keys.permute import mix, permute
+
+_MOST_SHAPES = 64
+_MOST_VALUES = 50_000
+_RUNS = re.compile(r"[A-Z]+|[a-z]+|[0-9]+|[^A-Za-z0-9]+")
+_FULL = {"A": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "a": "abcdefghijklmnopqrstuvwxyz", "9": "0123456789"}
+_HELD = 3
+_MOST_PLACES = 1 << 61
+_MARKS = "-_~.#+:"
+
+Segment = tuple[str, int]
+"""Either (alphabet, length) of a filled run, or (text, 0) of a fixed one."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PatternKey(KeyMaker):
+    """Fills shapes; `turns[i % len]` says which shape row i takes, in the real shares."""
+
+    kind: ClassVar[str] = "pattern"
+    shapes: tuple[tuple[Segment, ...], ...]
+    turns: tuple[int, ...]
+    mark: str
+
+    @classmethod
+    def fit(cls, column: str, values: Sequence[str]) -> Self:
+        """Return the maker for the distinct `values`."""
+        sample = list(values[:: max(1, len(values) // _MOST_VALUES)]) or ["A"]
+        split = [_RUNS.findall(value) for value in sample]
+        masks = Counter(tuple((_kind(run), len(run)) for run in runs) for runs in split)
+        common = masks.most_common(_MOST_SHAPES)
+        texts: dict[tuple[str, ...], list[Counter[str]]] = {}
+        letters: dict[tuple[str, ...], list[set[str]]] = {}
+        for runs in split:
+            kinds = tuple(_kind(run) for run in runs)
+            counts = texts.setdefault(kinds, [Counter() for _ in runs])
+            sets = letters.setdefault(kinds, [set() for _ in runs])
+            for i, run in enumerate(runs):
+                counts[i][run] += 1
+                sets[i].update(run)
+        shapes = [_shape(mask, texts, letters, len(sample)) for mask, _ in common]
+        turns = _turns([count for _, count in common])
+        seen = set().union(*(set(value) for value in sample))
+        mark = next((m for m in _MARKS if m not in seen), "\u00b7")
+        return cls(columns=(column,), shapes=tuple(shapes), turns=turns, mark=mark)
+
+    @cached_property
+    def _capacities(self) -> tuple[int, ...]:
+        result = []
+        for shape in self.shapes:
+            places = 1
+            for text, length in shape:
+                places = min(places * len(text) ** length, _MOST_PLACES) if length else places
+            result.append(places)
+        return tuple(result)
+
+    def make(self, rows: RowNumbers, seed: int) -> dict[str, pa.Array]:
+        """See `KeyMaker.make`; beyond a shape's places a mark and a counter are appended."""
+        turns = np.asarray(self.turns)
+        within = np.zeros(len(turns), np.int64)
+        shares = np.bincount(turns, minlength=len(self.shapes))
+        for shape in range(len(self.shapes)):
+            mine = turns == shape
+            within[mine] = np.arange(mine.sum())
+        turn = rows % len(turns)
+        chosen = turns[turn]
+        count = (rows // len(turns)) * shares[chosen] + within[turn]
+        texts = np.empty(len(rows), object)
+        for shape in np.unique(chosen).tolist():
+            mine = np.flatnonzero(chosen == shape)
+            texts[mine] = self._fill(shape, count[mine], seed)
+        return {self.columns[0]: pa.array(texts, pa.string())}
+
+    def _fill(self, shape: int, count: RowNumbers, seed: int) -> npt.NDArray[np.object_]:
+        places = self._capacities[shape]
+        place = permute(count % places, places, seed * 131 + shape)
+        parts: list[npt.NDArray[Any]] = []
+        noise, left = place.astype(np.uint64), places
+        for text, length in reversed(self.shapes[shape]):
+            if not length:
+                parts.append(np.full(len(count), text))
+                continue
+            letters = np.array(list(text))
+            digits = np.empty((len(count), length), letters.dtype)
+            for i in range(length - 1, -1, -1):
+                if left < len(letters):  # all places told apart: the rest may be anything
+                    place = (mix(noise, seed + i) >> np.uint64(2)).astype(np.int64)
+                    left = _MOST_PLACES
+                digits[:, i] = letters[place % len(letters)]
+                place, left = place // len(letters), left // len(letters)
+            parts.append(np.ascontiguousarray(digits).view(f"<U{length}")[:, 0])
+        result = parts[-1]
+        for part in reversed(parts[:-1]):
+            result = np.strings.add(result, part)
+        result = result.astype(object)
+        again = np.flatnonzero(count >= places)
+        for i in again:
+            result[i] += f"{self.mark}{count[i] // places}"
+        return result
+
+    def to_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """See `KeyMaker.to_state`."""
+        names = ("columns", "shapes", "turns", "mark")
+        return {name: getattr(self, name) for name in names}, {}
+
+    @classmethod
+    def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
+        """See `KeyMaker.from_state`."""
+        del arrays
+        return cls(
+            columns=tuple(facts["columns"]),
+            shapes=tuple(
+                tuple((text, length) for text, length in shape) for shape in facts["shapes"]
+            ),
+            turns=tuple(facts["turns"]),
+            mark=facts["mark"],
+        )
+
+
+def _kind(run: str) -> str:
+    first = run[0]
+    if first in _FULL["A"]:
+        return "A"
+    if first in _FULL["a"]:
+        return "a"
+    if first in _FULL["9"]:
+        return "9"
+    return run
+
+
+def _shape(
+    mask: tuple[Segment, ...],
+    texts: Mapping[tuple[str, ...], list[Counter[str]]],
+    letters: Mapping[tuple[str, ...], list[set[str]]],
+    rows: int,
+) -> tuple[Segment, ...]:
+    kinds = tuple(kind for kind, _ in mask)
+    segments: list[Segment] = []
+    for i, (kind, length) in enumerate(mask):
+        if kind not in _FULL:
+            segments.append((kind, 0))
+            continue
+        counts = texts[kinds][i]
+        text, held = counts.most_common(1)[0]
+        if len(counts) == 1 and held >= _HELD and len(text) == length and rows > _HELD:
+            segments.append((text, 0))
+            continue
+        seen = letters[kinds][i]
+        hexadecimal = len(seen) >= _HELD and kind != "9" and max(seen).lower() <= "f"
+        alphabet = "".join(c for c in _FULL[kind] if c.lower() <= "f") if hexadecimal else ""
+        segments.append((alphabet or _FULL[kind], length))
+    return tuple(segments) or (("", 0),)
+
+
+def _turns(counts: Sequence[int]) -> tuple[int, ...]:
+    """Return up to 64 turns that hold the shapes about as often as `counts`, well mixed."""
+    total = sum(counts)
+    owed: defaultdict[int, float] = defaultdict(float)
+    turns = []
+    for _ in range(_MOST_SHAPES):
+        for shape, count in enumerate(counts):
+            owed[shape] += count / total
+        shape = max(owed, key=lambda s: (owed[s], -s))
+        owed[shape] -= 1
+        turns.append(shape)
+    return tuple(turns)

@@ -1,0 +1,80 @@
+"""A fitted model: per table its structure, layout, keys and networks; and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from syntheflow_server.domain.resources import TableCard
+from syntheflow_server.domain.schema import Schema, Table
+from syntheflow_server.engine.cvae import TableNetwork
+from syntheflow_server.engine.graph.clusters import Codebook, Featurizer
+from syntheflow_server.engine.graph.context import RelativesNetwork
+from syntheflow_server.engine.graph.structure import Family, Structure
+from syntheflow_server.engine.keys.base import KeyMaker
+from syntheflow_server.engine.layout import Layout
+from syntheflow_server.engine.settings import FitSettings
+
+_UNIT_ROWS = 16_384
+_FEWEST_ROOTS = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class TableModel:
+    """All that was learned of one table.
+
+    `makers` make key columns from the row number, `owner_makers` from the owner's row
+    number. `network` is None for a table without tokens; `relatives` for one without
+    owner. `history` gives the points whose mean tells of earlier siblings.
+    """
+
+    table: Table
+    structure: Structure
+    layout: Layout
+    makers: tuple[KeyMaker, ...]
+    owner_makers: tuple[KeyMaker, ...]
+    network: TableNetwork | None
+    relatives: RelativesNetwork | None
+    history: Featurizer
+    card: TableCard
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """What `fit` yields and `load` reads: immutable, deterministic given a seed."""
+
+    schema: Schema
+    settings: FitSettings
+    family: Family
+    tables: Mapping[str, TableModel]
+    codebooks: Mapping[str, Codebook]
+
+    @property
+    def cards(self) -> tuple[TableCard, ...]:
+        """Facts about each table, in schema order."""
+        return tuple(self.tables[name].card for name in self.schema.table_names)
+
+    @cached_property
+    def blocks(self) -> dict[str, int]:
+        """Rows of each root table that one unit makes: a constant of the model.
+
+        Such that a unit holds about 16,384 rows of all its tables together; small tables
+        get smaller blocks so that the last, partly used one costs little.
+        """
+        blocks = {}
+        for root in self.family.roots:
+            rows = max(1, self.family[root].rows)
+            everything = sum(self.family[name].rows for name in self.family.below(root))
+            block = max(1, int(_UNIT_ROWS * rows / max(everything, 1)))
+            if not self.family.owned_by(root):
+                block = min(block, max(_FEWEST_ROOTS, 1 << (rows - 1).bit_length()))
+            blocks[root] = block
+        return blocks
+
+    def save(self, directory: Path) -> None:
+        """Write the artefact (safetensors and JSON only) into an existing directory."""
+        from syntheflow_server.engine.artefact import write_artefact
+
+        write_artefact(self, directory)

@@ -1,0 +1,229 @@
+"""Give every reference a real row: drawn without replacement from the parents' degrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syntheflow_server.engine.encoding.plain import to_numbers
+from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.keys.permute import permute
+from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.frame import Frame
+from syntheflow_server.engine.sampling.plan import ParentIndex, SamplePlan
+from syntheflow_server.engine.sampling.rng import generator, key_of
+from syntheflow_server.engine.sampling.runtime import Runtime
+from syntheflow_server.engine.sampling.tree import level_parents
+from syntheflow_server.engine.sampling.unique import settle_keys
+
+Ints = npt.NDArray[np.int64]
+ColumnOf = Callable[[Frame, str], pa.Array]
+_MOST_ROWS = 1 << 32
+
+
+class Resolver:
+    """Resolves the links of frames against the plan's indexes."""
+
+    def __init__(self, runtime: Runtime, plan: SamplePlan, column: ColumnOf) -> None:
+        self._runtime, self._plan, self._column = runtime, plan, column
+        self._settled: set[int] = set()
+
+    def settle(self, frame: Frame) -> None:
+        """Resolve all links of the frame and repair keys that repeat."""
+        if id(frame) in self._settled:
+            return
+        self._settled.add(id(frame))
+        structure = self._runtime.model.family[frame.table]
+        for link in structure.resolved:
+            self.parents(frame, link)
+        if structure.distinct:
+            settle_keys(self._runtime, self._plan, frame, self._column)
+
+    def parents(self, frame: Frame, link: Link) -> Ints:
+        """Return the parent rows (-1: none) of the frame's rows."""
+        name = str(link.key)
+        if name not in frame.parents:
+            if link.kind is LinkKind.LEVELS:
+                found = level_parents(self._plan, frame, link)
+            else:
+                found = self._coded(frame, link)
+            frame.parents[name] = found
+        return frame.parents[name]
+
+    def key_values(self, table: str, column: str, rows: Ints) -> pa.Array:
+        """Return a key column of `table` for row numbers; null where the row is -1."""
+        from syntheflow_server.engine.sampling.values import made_key
+
+        none = rows < 0
+        stored = self._plan.keys.get(table, {})
+        if column in stored:
+            places = pa.array(np.where(none, 0, rows), mask=none)
+            return stored[column].take(places)
+        maker = next(m for m in self._runtime.table(table).makers if column in m.columns)
+        values = made_key(maker, table, np.where(none, 0, rows), self._plan.spec.seed)[column]
+        return pc.if_else(pa.array(none), pa.scalar(None, values.type), values)
+
+    def _coded(self, frame: Frame, link: Link) -> Ints:
+        index = self._plan.parents[str(link.key)]
+        wanted = self._wanted(frame, link)
+        rows = np.flatnonzero(wanted >= 0)
+        result = np.full(frame.rows, -1)
+        seed = self._plan.spec.seed
+        stubs = self._stubs(frame, link, index)
+        if not len(rows) or not index.stubs:
+            return result
+        rng = generator(seed, frame.table, frame.unit, f"link {link.key}")
+        if len(stubs) > len(rows):
+            stubs = stubs[rng.permutation(len(stubs))[: len(rows)]]
+        elif len(stubs) < len(rows):
+            if link.unique:
+                rows = rows[np.sort(rng.permutation(len(rows))[: len(stubs)])]
+            else:
+                more = rng.integers(0, index.stubs, len(rows) - len(stubs))
+                stubs = np.concatenate([stubs, self._parents_at(index, more)])
+        ours = self._fixed_codes(frame, link, rows)
+        theirs = None if ours is None else self._fixed_keys(link)
+        result[rows] = match(wanted[rows], stubs, index.codes, ours, theirs, rng)
+        return result
+
+    def _wanted(self, frame: Frame, link: Link) -> Ints:
+        """Return the code of the parent that each row asks for, -1 for none."""
+        piece = self._runtime.piece(frame.table, PieceKind.LINK, str(link.key))
+        assert piece.link is not None
+        codes = frame.codes[:, piece.where].astype(np.int64)
+        wanted = codes[:, 0] * piece.link.members + codes[:, 1]
+        return np.where(codes[:, 0] >= piece.link.groups, -1, wanted)
+
+    def _stubs(self, frame: Frame, link: Link, index: ParentIndex) -> Ints:
+        """Return the frame's own slice of the permuted stubs, as parent rows."""
+        table_rows = self._plan.table_rows[frame.table]
+        first, last = frame.first_row, frame.first_row + frame.rows
+        low, high = (place * index.stubs // max(table_rows, 1) for place in (first, last))
+        key = key_of(self._plan.spec.seed, "stubs", link.key) >> 80
+        return self._parents_at(index, permute(np.arange(low, high), index.stubs, key))
+
+    @staticmethod
+    def _parents_at(index: ParentIndex, places: Ints) -> Ints:
+        return np.searchsorted(index.ends, places, side="right")
+
+    def _fixed_codes(self, frame: Frame, link: Link, rows: Ints) -> Ints | None:
+        """Return the order numbers that the parent must have too, None if there are none."""
+        if not link.fixed or frame.order is None:
+            return None
+        return frame.order[rows]
+
+    def _fixed_keys(self, link: Link) -> Ints:
+        place = link.key.child_columns.index(link.fixed[0])
+        theirs = link.key.parent_columns[place]
+        stored = self._plan.keys[link.key.parent_table][theirs]
+        return to_numbers(stored, theirs)[0].astype(np.int64)
+
+
+def match(
+    wanted: Ints,
+    stubs: Ints,
+    codes: Ints,
+    ours: Ints | None,
+    theirs: Ints | None,
+    rng: np.random.Generator,
+) -> Ints:
+    """Return a parent for each row: stubs of the wanted code first, then the nearest.
+
+    `wanted` [n] are codes, `stubs` [n] parent rows, `codes` [p] the parents' codes. `ours`
+    [n] are numbers that the parent's `theirs` [p] must equal: rows that no stub suits
+    draw any parent with that number, with replacement; if there is none, the nearest stub.
+    """
+    rows, places = rng.permutation(len(wanted)), rng.permutation(len(stubs))
+    offer = codes[stubs]
+    need = wanted
+    span = int(max(need.max(initial=0), offer.max(initial=0))) + 1
+    if ours is not None and theirs is not None:
+        low = int(min(ours.min(), theirs.min()))
+        need, offer = need + (ours - low) * span, offer + (theirs[stubs] - low) * span
+    result = np.full(len(wanted), -1)
+    _pair(result, stubs, rows, places, need, offer)
+    if ours is not None and theirs is not None:
+        _pair_left(result, stubs, rows, places, ours, theirs[stubs])
+        _redraw(result, ours, theirs, wanted, codes, rng)
+    _pair_left(result, stubs, rows, places, wanted, codes[stubs], exact=False)
+    return result
+
+
+def _pair(result: Ints, stubs: Ints, rows: Ints, places: Ints, need: Ints, offer: Ints) -> None:
+    """Pair rows and stubs of equal value, in the given random orders."""
+    if not len(need) or not len(offer):
+        return
+    both = np.unique(np.concatenate([need, offer]), return_inverse=True)[1]
+    left, right = _ranked(both[: len(need)], rows), _ranked(both[len(need) :], places)
+    place = np.searchsorted(right[0], left[0])
+    found = np.minimum(place, len(right[0]) - 1)
+    hit = right[0][found] == left[0]
+    result[left[1][hit]] = stubs[right[1][found[hit]]]
+    stubs[right[1][found[hit]]] = -stubs[right[1][found[hit]]] - 1
+
+
+def _ranked(values: Ints, order: Ints) -> tuple[Ints, Ints]:
+    """Return sorted (value, rank within value) as one number, and the items behind them."""
+    items = order[np.argsort(values[order], kind="stable")]
+    ordered = values[items]
+    begins = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(items) else items
+    lengths = np.diff(np.append(begins, len(items)))
+    rank = np.arange(len(items)) - np.repeat(begins, lengths)
+    return ordered * _MOST_ROWS + rank, items
+
+
+def _pair_left(
+    result: Ints,
+    stubs: Ints,
+    rows: Ints,
+    places: Ints,
+    need: Ints,
+    offer: Ints,
+    *,
+    exact: bool = True,
+) -> None:
+    """Pair what is left: by equal value, or (not `exact`) in the order of values."""
+    rows = rows[result[rows] < 0]
+    places = places[stubs[places] >= 0]
+    if exact:
+        _pair_subset(result, stubs, rows, places, need, offer)
+        return
+    rows = rows[np.argsort(need[rows], kind="stable")]
+    places = places[np.argsort(offer[places], kind="stable")][: len(rows)]
+    result[rows] = stubs[places]
+
+
+def _pair_subset(
+    result: Ints, stubs: Ints, rows: Ints, places: Ints, need: Ints, offer: Ints
+) -> None:
+    if not len(rows) or not len(places):
+        return
+    small, taken = np.full(len(rows), -1), stubs[places]
+    _pair(small, taken, np.arange(len(rows)), np.arange(len(places)), need[rows], offer[places])
+    result[rows] = small
+    stubs[places] = taken
+
+
+def _redraw(
+    result: Ints, ours: Ints, theirs: Ints, wanted: Ints, codes: Ints, rng: np.random.Generator
+) -> None:
+    """Give unpaired rows any parent with their number, preferring the code they want."""
+    rows = np.flatnonzero(result < 0)
+    if not len(rows):
+        return
+    order = np.argsort(theirs, kind="stable")
+    ordered = theirs[order]
+    low = np.searchsorted(ordered, ours[rows], side="left")
+    high = np.searchsorted(ordered, ours[rows], side="right")
+    some = high > low
+    rows, low, high = rows[some], low[some], high[some]
+    best = order[low + rng.integers(0, np.maximum(high - low, 1), len(rows))]
+    for _ in range(4):
+        other = order[low + rng.integers(0, np.maximum(high - low, 1), len(rows))]
+        better = np.abs(codes[other] - wanted[rows]) < np.abs(codes[best] - wanted[rows])
+        best = np.where(better, other, best)
+    result[rows] = best

@@ -1,0 +1,158 @@
+"""Keeps the order column of siblings while their rows are being drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from syntheflow_server.engine.graph.structure import Sequence
+from syntheflow_server.engine.layout import Piece
+from syntheflow_server.engine.sampling.runtime import decode_numbers
+
+Ints = npt.NDArray[np.int64]
+_UNKNOWN = 1 << 62
+
+
+@dataclass(slots=True, eq=False)
+class OrderKeeper:
+    """Turns step tokens into values, and values into calendar tokens, in mid-row.
+
+    It is the sampler's `restrict` hook: steps that would overshoot the last value are
+    ruled out, and calendar tokens are set to what the value says. `rows` are the frame
+    rows of the call under way; `values` [n] fill up as rows are made. `last` [n] is the
+    owner's last value (`_UNKNOWN` if the series is long and has no fixed end).
+    """
+
+    step: Piece
+    calendar: Piece
+    sequence: Sequence
+    lowest: Ints
+    first: Ints
+    last: Ints
+    owner: Ints
+    position: Ints
+    count: Ints
+    rng: np.random.Generator
+    values: Ints
+    rows: Ints
+    drawn: npt.NDArray[np.uint16] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        pieces: tuple[Piece, Piece],
+        sequence: Sequence,
+        lowest: Ints,
+        ends: tuple[Ints, Ints | None],
+        kin: tuple[Ints, Ints, Ints],
+        rng: np.random.Generator,
+    ) -> OrderKeeper:
+        """Return a keeper for rows with `kin` = (owner, position, count), all [n].
+
+        `ends` are each owner's first value and its span in units (None if unknown).
+        """
+        owner, position, count = kin
+        first = ends[0][owner]
+        if ends[1] is None:
+            last = np.full(len(owner), _UNKNOWN)
+        else:
+            least = (count - 1) if sequence.strict else np.zeros(len(owner), np.int64)
+            last = first + np.maximum(ends[1][owner], least) * sequence.unit
+        return cls(
+            pieces[0],
+            pieces[1],
+            sequence,
+            lowest,
+            first,
+            last,
+            owner,
+            position,
+            count,
+            rng,
+            np.zeros(len(owner), np.int64),
+            np.arange(len(owner)),
+        )
+
+    def room(self, rows: Ints, before: Ints) -> Ints:
+        """Return the largest step in units that leaves place for the siblings to come."""
+        after = self.count[rows] - 1 - self.position[rows]
+        room = (self.last[rows] - before) // self.sequence.unit
+        return np.maximum(room - (after if self.sequence.strict else 0), 0)
+
+    def previous(self, rows: Ints) -> Ints:
+        """Return the value of the sibling before (the first value for the first)."""
+        before = self.values[np.maximum(rows - 1, 0)]
+        return np.where(self.position[rows] > 0, before, self.first[rows])
+
+    def __call__(
+        self,
+        token: int,
+        part: slice,
+        codes: npt.NDArray[np.int64],
+        weights: npt.NDArray[np.float32],
+    ) -> None:
+        """Change the weights of one token of the rows `part` of the call."""
+        rows = self.rows[part]
+        if self.step.tokens and token == self.step.start:
+            self._mask_steps(rows, weights)
+        elif token == self.calendar.start:
+            self._settle(rows, codes[:, self.step.where])
+        if self.calendar.start <= token < self.calendar.end:
+            assert self.drawn is not None
+            weights[:] = 0
+            weights[np.arange(len(rows)), self.drawn[:, token - self.calendar.start]] = 1
+
+    def _mask_steps(self, rows: Ints, weights: npt.NDArray[np.float32]) -> None:
+        """Rule out steps beyond the end; the first sibling has none at all."""
+        begins = self.position[rows] == 0
+        missing = len(self.lowest) - 1
+        if begins.any():
+            weights[begins] = 0
+            weights[begins, missing] = 1
+        follows = np.flatnonzero(~begins)
+        if not len(follows):
+            return
+        weights[follows, missing] = 0
+        if self.last[rows[0]] != _UNKNOWN:
+            room = self.room(rows[follows], self.previous(rows[follows]))
+            allowed = self.lowest[None, :] <= room[:, None]
+            allowed[:, missing] = False
+            smallest = int(np.argmin(self.lowest[:-1])) if missing else 0
+            allowed[:, smallest] = True
+            weights[follows] *= allowed
+            empty = follows[weights[follows].sum(axis=1) <= 0]
+            weights[empty, smallest] = 1
+
+    def _settle(self, rows: Ints, steps: npt.NDArray[np.int64]) -> None:
+        """Compute the values of `rows` from their steps, and their calendar."""
+        codec = self.step.codec
+        assert codec is not None
+        assert self.calendar.calendar is not None
+        units, _ = decode_numbers(codec, steps.astype(np.uint16), self.rng)
+        units = np.maximum(units, 1 if self.sequence.strict else 0)
+        if self.sequence.long:
+            self._accumulate(rows, units)
+        else:
+            before = self.previous(rows)
+            least = 1 if self.sequence.strict else 0
+            units = np.clip(units, least, np.maximum(self.room(rows, before), least))
+            values = before + units * self.sequence.unit
+            final = self.position[rows] == self.count[rows] - 1
+            values = np.where(final, np.maximum(self.last[rows], before), values)
+            self.values[rows] = np.where(self.position[rows] == 0, self.first[rows], values)
+        self.drawn = self.calendar.calendar.codes(self.values[rows])
+
+    def _accumulate(self, rows: Ints, units: Ints) -> None:
+        """Sum the steps of neighbouring rows of one owner, going on from the row before."""
+        starts = self.position[rows] == 0
+        amounts = np.where(starts, 0, units * self.sequence.unit)
+        begins = np.flatnonzero(starts | (np.arange(len(rows)) == 0))
+        base = np.where(
+            starts[begins], self.first[rows[begins]], self.values[np.maximum(rows[begins] - 1, 0)]
+        )
+        total = np.cumsum(amounts)
+        lengths = np.diff(np.append(begins, len(rows)))
+        offset = base - total[begins] + amounts[begins]
+        self.values[rows] = total + np.repeat(offset, lengths)

@@ -1,0 +1,210 @@
+"""The plan of a request: which unit makes which rows, and where references may point."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from syntheflow_server.domain.errors import DataLossError, OutOfRangeError
+from syntheflow_server.engine.encoding.plain import array_to_bytes
+from syntheflow_server.engine.sampling.shares import Share
+from syntheflow_server.engine.sampling.spec import SampleSpec
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ParentIndex:
+    """The rows a coded link draws from: `ends` [p] are cumulated degrees, `codes` [p].
+
+    `ends` are scaled so that `stubs` places exist in all: one for each row that refers.
+    """
+
+    ends: Ints
+    codes: Ints
+    stubs: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelIndex:
+    """The tree of a self reference: each row's `level` [n], `degrees` [n]; -1 level: a loop."""
+
+    level: Ints
+    degrees: Ints
+
+
+@dataclass(slots=True)
+class SamplePlan:
+    """Everything the units of one request share; grows only with tables that are referred to.
+
+    Units are numbered root table by root table. Beyond `unit_count` lie the units of
+    `unbounded` tables past their size: number `unit_count + k + b * len(unbounded)` is
+    block b of the k-th.
+    """
+
+    spec: SampleSpec
+    table_rows: dict[str, int]
+    roots: tuple[str, ...]
+    root_of: Mapping[str, str]
+    blocks: Mapping[str, int]
+    unbounded: tuple[str, ...]
+    caps: dict[str, int] = field(default_factory=dict)
+    first_rows: dict[str, Ints] = field(default_factory=dict)
+    shares: dict[str, Share] = field(default_factory=dict)
+    parts_before: dict[str, Ints] = field(default_factory=dict)
+    parents: dict[str, ParentIndex] = field(default_factory=dict)
+    levels: dict[str, LevelIndex] = field(default_factory=dict)
+    keys: dict[str, dict[str, pa.Array]] = field(default_factory=dict)
+
+    @property
+    def unit_count(self) -> int:
+        """Number of units of the whole request."""
+        return sum(self._units(root) for root in self.roots)
+
+    def _units(self, root: str) -> int:
+        return -(-self.table_rows[root] // self.blocks[root])
+
+    def units_of(self, table: str) -> range:
+        """Return the units that make rows of `table`."""
+        start = 0
+        for root in self.roots:
+            units = self._units(root)
+            if root == self.root_of[table]:
+                return range(start, start + units)
+            start += units
+        raise KeyError(table)
+
+    def locate(self, unit: int) -> tuple[str, int, bool]:
+        """Return (root table, block number, beyond its size) of a unit; IndexError if none."""
+        if unit >= self.unit_count and self.unbounded:
+            block, which = divmod(unit - self.unit_count, len(self.unbounded))
+            return self.unbounded[which], block, True
+        for root in self.roots:
+            units = self.units_of(root)
+            if unit in units:
+                return root, unit - units.start, False
+        raise IndexError(unit)
+
+    def first_row(self, table: str, block: int) -> int:
+        """Return the first row of `table` in the given block of its root."""
+        if table in self.first_rows:
+            return int(self.first_rows[table][block])
+        return block * self.blocks[self.root_of[table]]
+
+    def window(self, table: str, start: int, count: int) -> range:
+        """Return the units that hold rows start .. start + count - 1 of `table`.
+
+        Raises OutOfRangeError if the table ends before, unless its rows depend on no
+        other table: then the units lie beyond the plan and are made all the same.
+        """
+        if start < 0 or count < 0:
+            raise OutOfRangeError(
+                f"rows {start} to {start + count}: a window cannot be negative",
+                reason="WINDOW_INVALID",
+            )
+        units = self.units_of(table)
+        size = self.table_rows[table]
+        if start + count > size:
+            if table not in self.unbounded:
+                raise OutOfRangeError(
+                    f"table {table!r} has {size} rows in this request; the window asks for rows"
+                    f" up to {start + count}",
+                    reason="WINDOW_BEYOND_END",
+                    metadata={"table": table, "rows": str(size)},
+                )
+            step, which = len(self.unbounded), self.unbounded.index(table)
+            block = self.blocks[table]
+            first, last = start // block, -(-(start + count) // block)
+            base = self.unit_count + which
+            return range(base + first * step, base + last * step, step)
+        if count == 0:
+            return range(units.start, units.start)
+        if table in self.first_rows:
+            firsts = self.first_rows[table]
+            low = int(np.searchsorted(firsts, start, side="right")) - 1
+            high = int(np.searchsorted(firsts, start + count, side="left"))
+            return range(units.start + low, units.start + high)
+        block = self.blocks[table]
+        return range(units.start + start // block, units.start + -(-(start + count) // block))
+
+    def save(self, path: Path) -> None:
+        """Write the plan as one safetensors file that processes can map and share."""
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for kind in ("first_rows", "parts_before"):
+            arrays |= {f"{kind}/{name}": value for name, value in getattr(self, kind).items()}
+        for name, parents in self.parents.items():
+            arrays |= {f"ends/{name}": parents.ends, f"codes/{name}": parents.codes}
+        for name, index in self.levels.items():
+            arrays |= {f"level/{name}": index.level, f"degrees/{name}": index.degrees}
+        keys = [(table, column) for table, held in self.keys.items() for column in held]
+        for number, (table, column) in enumerate(keys):
+            arrays[f"key/{number}"] = array_to_bytes(self.keys[table][column])
+        facts = {
+            "spec": self.spec.model_dump(),
+            "table_rows": self.table_rows,
+            "roots": self.roots,
+            "root_of": dict(self.root_of),
+            "blocks": dict(self.blocks),
+            "unbounded": self.unbounded,
+            "caps": self.caps,
+            "stubs": {name: index.stubs for name, index in self.parents.items()},
+            "shares": {
+                name: (s.multiplier, s.total, s.target, s.cap) for name, s in self.shares.items()
+            },
+            "keys": keys,
+        }
+        tensors = {
+            name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()
+        }
+        save_file(tensors, path, metadata={"plan": json.dumps(facts)})
+
+    @classmethod
+    def load(cls, path: Path) -> SamplePlan:
+        """Return the plan that `save` wrote; DataLossError if the file is damaged."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                facts = json.loads(file.metadata()["plan"])
+                arrays = {name: file.get_tensor(name).numpy() for name in file.keys()}  # noqa: SIM118 - no mapping
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise DataLossError(
+                "the plan's file is damaged; plan the request again", reason="PLAN_DAMAGED"
+            ) from error
+        plan = cls(
+            spec=SampleSpec.model_validate(facts["spec"]),
+            table_rows=facts["table_rows"],
+            roots=tuple(facts["roots"]),
+            root_of=facts["root_of"],
+            blocks=facts["blocks"],
+            unbounded=tuple(facts["unbounded"]),
+            caps=facts["caps"],
+            shares={name: Share(*values) for name, values in facts["shares"].items()},
+        )
+        for name, value in arrays.items():
+            kind, _, rest = name.partition("/")
+            if kind in {"first_rows", "parts_before"}:
+                getattr(plan, kind)[rest] = value
+            elif kind == "ends":
+                stubs = facts["stubs"][rest]
+                plan.parents[rest] = ParentIndex(value, arrays[f"codes/{rest}"], stubs)
+            elif kind == "level":
+                plan.levels[rest] = LevelIndex(value, arrays[f"degrees/{rest}"])
+            elif kind == "key":
+                table, column = facts["keys"][int(rest)]
+                plan.keys.setdefault(table, {})[column] = _mapped(value)
+        return plan
+
+
+def _mapped(data: npt.NDArray[Any]) -> pa.Array:
+    """Return the values of an Arrow stream without copying them out of the mapped file."""
+    table = pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+    return table.column(0).combine_chunks()

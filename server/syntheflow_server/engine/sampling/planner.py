@@ -1,0 +1,195 @@
+"""Make the plan of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from syntheflow_server.domain.errors import InvalidArgumentError, UnsupportedError, Violation
+from syntheflow_server.engine.graph.codes import code_inputs
+from syntheflow_server.engine.graph.levels import filled
+from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.plan import LevelIndex, ParentIndex, SamplePlan
+from syntheflow_server.engine.sampling.rng import generator
+from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
+from syntheflow_server.engine.sampling.shares import (
+    UNLIMITED,
+    parts_by_multiplier,
+    share_of,
+    taken_below,
+)
+from syntheflow_server.engine.sampling.sizes import Sizes, Units
+from syntheflow_server.engine.sampling.spec import SampleSpec
+from syntheflow_server.engine.sampling.tree import LOOP
+from syntheflow_server.engine.sampling.unit import Unit
+from syntheflow_server.engine.sampling.values import Values
+
+Ints = npt.NDArray[np.int64]
+
+
+def make_plan(runtime: Runtime, spec: SampleSpec, check: Callable[[], None]) -> SamplePlan:
+    """Return the plan for `spec`; tables without relatives cost nothing, whatever their size."""
+    family = runtime.model.family
+    spec = spec.checked(family)
+    roots = family.roots
+    plan = SamplePlan(
+        spec=spec,
+        table_rows={root: spec.root_rows(family, root) for root in roots},
+        roots=roots,
+        root_of={table: family.root_of(table) for table in family.order},
+        blocks=runtime.model.blocks,
+        unbounded=tuple(root for root in roots if _unbounded(runtime, root)),
+    )
+    _check_grids(runtime, plan)
+    units = Units(runtime, plan, check)
+    sizes = Sizes(units)
+    for table in family.order:
+        sizes.measure(table)
+    for table in family.order:
+        _index(units, table)
+    keeper = _KeyKeeper(units)
+    for table in family.order:
+        keeper.keep(table)
+    return plan
+
+
+def _unbounded(runtime: Runtime, root: str) -> bool:
+    structure = runtime.model.family[root]
+    return not (structure.resolved or structure.grid or runtime.model.family.owned_by(root))
+
+
+def _check_grids(runtime: Runtime, plan: SamplePlan) -> None:
+    """Raise InvalidArgumentError if a table has fewer keys than rows."""
+    for root in plan.roots:
+        for maker in runtime.table(root).makers:
+            if maker.capacity is not None and plan.table_rows[root] > maker.capacity:
+                rule = (
+                    f"rows: table {root!r} has only {maker.capacity} different keys"
+                    f" ({', '.join(maker.columns)}); ask for at most so many rows"
+                )
+                fault = Violation(field="rows", table=root, rule=rule)
+                raise InvalidArgumentError(rule, reason="ROWS_INVALID", violations=(fault,))
+
+
+def _index(units: Units, table: str) -> None:
+    """Build the indexes of all links that draw from `table`."""
+    links = units.runtime.model.family.drawn_from(table)
+    if not links:
+        return
+    made: dict[str, list[Ints]] = {str(link.key): [] for link in links}
+    degrees: dict[str, list[Ints]] = {str(link.key): [] for link in links}
+    for unit in units.over(table):
+        for link in links:
+            name = str(link.key)
+            made[name].append(_codes(unit, table, link))
+            degrees[name].append(_degrees(unit, table, link))
+    for link in links:
+        name = str(link.key)
+        codes, amounts = _joined(made[name]), _joined(degrees[name])
+        if link.kind is LinkKind.LEVELS:
+            units.plan.levels[name] = _levels(codes, amounts, link)
+        else:
+            units.plan.parents[name] = _parents(units.plan, codes, amounts, link)
+
+
+def _codes(unit: Unit, table: str, link: Link) -> Ints:
+    frame = unit.frame(table)
+    if link.kind is LinkKind.LEVELS:
+        piece = unit.runtime.piece(table, PieceKind.LEVEL, str(link.key))
+        return frame.codes[:, piece.start].astype(np.int64)
+    inputs = code_inputs(frame.codes, frame.owner_codes(), unit.runtime.code_tokens(link))
+    return unit.runtime.model.codebooks[str(link.key)].assign(inputs)
+
+
+def _degrees(unit: Unit, table: str, link: Link) -> Ints:
+    frame = unit.frame(table)
+    piece = unit.runtime.piece(table, PieceKind.DEGREE, str(link.key))
+    assert piece.codec is not None
+    rng = generator(unit.plan.spec.seed, table, unit.block, f"degree {link.key}")
+    degrees, _ = decode_numbers(piece.codec, frame.codes[:, piece.where], rng)
+    return np.maximum(degrees, 0)
+
+
+def _joined(parts: list[Ints]) -> Ints:
+    return np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+
+def _levels(codes: Ints, degrees: Ints, link: Link) -> LevelIndex:
+    """Return the tree's index; levels are closed up so that every row has a possible parent."""
+    level = np.where(codes >= link.levels, LOOP, codes)
+    counts = np.bincount(np.maximum(level, 0), minlength=link.levels)
+    for source, target in filled(counts):
+        level[np.flatnonzero(level == source)[0]] = target
+    if not link.nullable and link.loops:
+        level[level == 0] = LOOP
+    return LevelIndex(level, degrees)
+
+
+def _parents(plan: SamplePlan, codes: Ints, degrees: Ints, link: Link) -> ParentIndex:
+    """Return the link's index, degrees scaled to the number of rows that refer."""
+    rows = plan.table_rows[link.key.child_table]
+    stubs = round(rows * (1 - link.null_share))
+    cap = 1 if link.unique else UNLIMITED
+    degrees = np.minimum(degrees, cap)
+    share = share_of(parts_by_multiplier(degrees, cap), stubs, cap, exact=True)
+    if not len(degrees) or share.target < stubs:
+        if not link.nullable and stubs:
+            rule = (
+                f"rows: {stubs} rows of {link.key.child_table!r} need rows of"
+                f" {link.key.parent_table!r} to refer to, but only {share.target} can be had;"
+                f" ask for more rows of {link.key.parent_table!r}"
+            )
+            fault = Violation(field="rows", table=link.key.parent_table, rule=rule)
+            raise InvalidArgumentError(rule, reason="ROWS_INVALID", violations=(fault,))
+        stubs = share.target if len(degrees) else 0
+    ends = taken_below(np.cumsum(share.parts(degrees)), share.total, stubs)
+    return ParentIndex(ends, codes, stubs)
+
+
+class _KeyKeeper:
+    """Stores key columns that references need and that row numbers do not give."""
+
+    def __init__(self, units: Units) -> None:
+        self._units, self._busy = units, set[str]()
+        self._values = Values(units.runtime, units.plan)
+
+    def keep(self, table: str) -> None:
+        """Store what links to `table` need, after what its own keys need."""
+        names = self._needed(table)
+        if not names or table in self._units.plan.keys:
+            return
+        if table in self._busy:
+            raise UnsupportedError(
+                f"The key ({', '.join(names)}) of table {table!r} refers to itself in a circle of"
+                " references; drop one of the foreign keys",
+                reason="KEY_UNSUPPORTED",
+                metadata={"table": table},
+            )
+        self._busy.add(table)
+        family = self._units.runtime.model.family
+        for above in (table, *family.above(table)):
+            for link in family[above].resolved:
+                if link.kind is LinkKind.CODED:
+                    self.keep(link.key.parent_table)
+        held: dict[str, list[pa.Array]] = {name: [] for name in names}
+        for unit in self._units.over(table):
+            frame = unit.frame(table)
+            self._values.settle(frame)
+            for name in names:
+                held[name].append(self._values.column(frame, name))
+        kinds = self._units.runtime.table(table).table
+        self._units.plan.keys[table] = {
+            name: pa.concat_arrays(parts) if parts else pa.array([], kinds.column(name).arrow)
+            for name, parts in held.items()
+        }
+        self._busy.discard(table)
+
+    def _needed(self, table: str) -> list[str]:
+        family = self._units.runtime.model.family
+        made = {c for m in self._units.runtime.table(table).makers for c in m.columns}
+        wanted = {c for link in family.drawn_from(table) for c in link.key.parent_columns}
+        return sorted(wanted - made)

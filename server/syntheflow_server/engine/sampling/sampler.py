@@ -1,0 +1,65 @@
+"""The public face of sampling: plan a request, make its units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import torch
+
+from syntheflow_server.engine.model import FittedModel
+from syntheflow_server.engine.sampling.plan import SamplePlan
+from syntheflow_server.engine.sampling.planner import make_plan
+from syntheflow_server.engine.sampling.runtime import Runtime
+from syntheflow_server.engine.sampling.spec import SampleSpec
+from syntheflow_server.engine.sampling.unit import Unit
+from syntheflow_server.engine.sampling.values import Values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fragment:
+    """Neighbouring rows of one table, from `first_row` on, in the schema's columns and types."""
+
+    table: str
+    first_row: int
+    batch: pa.RecordBatch
+
+
+class Sampler:
+    """Draws rows from a fitted model on one thread.
+
+    Every unit is a pure function of (model, spec, unit): any process may make any unit
+    in any order.
+    """
+
+    def __init__(self, model: FittedModel) -> None:
+        torch.set_num_threads(1)
+        self._runtime = Runtime.of(model)
+
+    def plan(self, spec: SampleSpec, check: Callable[[], None]) -> SamplePlan:
+        """Return the plan of a request.
+
+        `check` is called between units and may raise CancelledError. Raises
+        InvalidArgumentError if the rows asked for cannot be had.
+        """
+        return make_plan(self._runtime, spec, check)
+
+    def sample(
+        self, plan: SamplePlan, unit: int, tables: frozenset[str] | None = None
+    ) -> list[Fragment]:
+        """Return the rows that `unit` makes of `tables` (None: of all), owners first.
+
+        Raises OutOfRangeError if the plan has no such unit.
+        """
+        root, block, beyond = plan.locate(unit)
+        making = Unit(self._runtime, plan, root, block, beyond=beyond)
+        values = Values(self._runtime, plan)
+        fragments = []
+        for table in self._runtime.model.family.below(root):
+            if tables is not None and table not in tables:
+                continue
+            frame = making.frame(table)
+            if frame.rows:
+                fragments.append(Fragment(table, frame.first_row, values.batch(frame)))
+        return fragments

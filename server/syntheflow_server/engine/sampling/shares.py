@@ -1,0 +1,86 @@
+"""Give whole numbers to many rows so that they come to an exact total."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+MULTIPLIERS = (1, 2, 4, 8, 16, 64, 1024, 0)
+"""Tried in this order until the rows can hold the total; 0 means 'as many as each can'."""
+
+UNLIMITED = 1 << 40
+_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How the counts that a model proposes become `target` in total.
+
+    Row i with proposed count w_i gets min(w_i * `multiplier`, cap) parts (cap parts if
+    the multiplier is 0); the parts of all rows, `total` in number, are laid in a line and
+    every (total / target)-th is taken: the counts keep their proportions and the sum is
+    exact, and each unit needs only how many parts lie before it.
+    """
+
+    multiplier: int
+    total: int
+    target: int
+    cap: int
+
+    def parts(self, proposed: Ints) -> Ints:
+        """Return each row's parts."""
+        return parts_of(proposed, self.multiplier, self.cap)
+
+    def counts(self, proposed: Ints, before: int) -> Ints:
+        """Return the rows' final counts; `before` parts belong to earlier units."""
+        ends = before + np.cumsum(self.parts(proposed))
+        if not len(ends):
+            return ends
+        taken = taken_below(ends, self.total, self.target)
+        first = taken_below(np.array([before]), self.total, self.target)
+        return np.diff(np.concatenate([first, taken]))
+
+
+def taken_below(places: Ints, total: int, target: int) -> Ints:
+    """Return how many of `target` evenly spread picks out of `total` lie below each place."""
+    if total == target:
+        return places
+    if total < (1 << 62) // max(target, 1):
+        return places * target // max(total, 1)
+    exact = [int(place) * target // total for place in places]
+    return np.array(exact, np.int64)
+
+
+def parts_of(proposed: Ints, multiplier: int, cap: int) -> Ints:
+    """Return min(proposed * multiplier, cap), or cap for all if the multiplier is 0."""
+    if multiplier == 0:
+        return np.full(len(proposed), cap if cap < UNLIMITED else 1, np.int64)
+    return np.minimum(proposed * multiplier, cap)
+
+
+def share_of(sums: Ints, expected: int, cap: int, *, exact: bool) -> Share:
+    """Return the share for the sums of parts by multiplier ([len(MULTIPLIERS)]).
+
+    Unless `exact`, a proposed total within 5 % of what is expected stays as it is.
+    """
+    proposed = int(sums[0])
+    if not exact and proposed and abs(proposed - expected) <= _TOLERANCE * expected:
+        return Share(1, proposed, proposed, cap)
+    if cap >= UNLIMITED:
+        which = 0 if proposed else len(MULTIPLIERS) - 1
+    else:
+        enough = np.flatnonzero(sums >= expected)
+        which = int(enough[0]) if len(enough) else len(MULTIPLIERS) - 1
+    total = int(sums[which])
+    if cap < UNLIMITED:
+        expected = min(expected, total)
+    return Share(MULTIPLIERS[which], total, expected, cap)
+
+
+def parts_by_multiplier(proposed: Ints, cap: int) -> Ints:
+    """Return the sum of parts for each of MULTIPLIERS."""
+    return np.array([parts_of(proposed, m, cap).sum() for m in MULTIPLIERS], np.int64)

@@ -1,0 +1,121 @@
+"""How many rows every table gets, and where each unit's rows begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from syntheflow_server.domain.errors import InvalidArgumentError, Violation
+from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.plan import SamplePlan
+from syntheflow_server.engine.sampling.runtime import Runtime
+from syntheflow_server.engine.sampling.shares import (
+    MULTIPLIERS,
+    UNLIMITED,
+    parts_by_multiplier,
+    share_of,
+    taken_below,
+)
+from syntheflow_server.engine.sampling.unit import Unit
+
+_KEPT_ROWS = 400_000
+
+
+class Units:
+    """The units of a plan in the making; recent ones are kept so that passes share them."""
+
+    def __init__(self, runtime: Runtime, plan: SamplePlan, check: Callable[[], None]) -> None:
+        self.runtime, self.plan, self._check = runtime, plan, check
+        self._kept: dict[tuple[str, int], Unit] = {}
+        self._kept_rows = 0
+
+    def over(self, table: str) -> Iterator[Unit]:
+        """Yield all units that make `table`, in order; `check` is called before each."""
+        root = self.plan.root_of[table]
+        for block in range(len(self.plan.units_of(table))):
+            self._check()
+            unit = self._kept.get((root, block))
+            if unit is None:
+                unit = Unit(self.runtime, self.plan, root, block)
+                if self._kept_rows < _KEPT_ROWS:
+                    self._kept[root, block] = unit
+                    self._kept_rows += self.plan.blocks[root]
+            yield unit
+
+
+class Sizes:
+    """Measures owned tables, owners first; fills the plan."""
+
+    def __init__(self, units: Units) -> None:
+        self._units, self._plan = units, units.plan
+        self._runtime = units.runtime
+        self._family = units.runtime.model.family
+        self._busy: set[str] = set()
+
+    def measure(self, table: str) -> None:
+        """Set the rows of `table` and what they depend on."""
+        if table in self._plan.table_rows or table in self._busy:
+            return
+        self._busy.add(table)
+        owner = self._family.owner_of(table)
+        self.measure(owner)
+        cap = self._cap(table)
+        if cap < UNLIMITED:
+            self._plan.caps[table] = cap
+        self._share(table, owner, cap)
+        self._busy.discard(table)
+
+    def _cap(self, table: str) -> int:
+        """Return how many rows one owner can have without repeating a key."""
+        structure = self._family[table]
+        most = 1 if structure.once else UNLIMITED
+        for names in structure.distinct:
+            most = min(most, self._combinations(table, names))
+        return most
+
+    def _combinations(self, table: str, names: tuple[str, ...]) -> int:
+        model = self._runtime.table(table)
+        ways, left = 1, set(names)
+        for link in model.structure.resolved:
+            mine = set(link.key.child_columns)
+            if mine & left:
+                parent = link.key.parent_table
+                self.measure(parent)
+                ways *= self._plan.table_rows.get(parent, UNLIMITED)
+                left -= mine
+        for name in left:
+            piece = model.layout.find(PieceKind.COLUMN, name)
+            counts_up = model.table.column(name).type not in {"string", "bool"}
+            if piece is None or piece.codec is None or counts_up:
+                return UNLIMITED
+            ways *= max(1, int(np.prod(piece.codec.sizes)))
+        return min(ways, UNLIMITED)
+
+    def _share(self, table: str, owner: str, cap: int) -> None:
+        plan, spec = self._plan, self._plan.spec
+        sums = [parts_by_multiplier(unit.proposed(table), cap) for unit in self._units.over(table)]
+        by_unit = np.array(sums, np.int64).reshape(len(sums), len(MULTIPLIERS))
+        totals = by_unit.sum(axis=0)
+        real, owners = self._family[table].rows, max(self._family[owner].rows, 1)
+        exact = table in spec.rows
+        if exact:
+            expected = spec.rows[table]
+        else:
+            expected = round(plan.table_rows[owner] * real / owners) if real else 0
+        share = share_of(totals, expected, cap, exact=exact)
+        if exact and share.target != expected:
+            rule = (
+                f"rows: table {table!r} can have at most {share.target} rows here, because its"
+                f" rows belong to rows of {owner!r}; ask for more of those"
+            )
+            fault = Violation(field="rows", table=table, rule=rule)
+            raise InvalidArgumentError(rule, reason="ROWS_INVALID", violations=(fault,))
+        which = MULTIPLIERS.index(share.multiplier)
+        before = np.concatenate([[0], np.cumsum(by_unit[:, which])]).astype(np.int64)
+        if share.multiplier != 1 or share.total != share.target:
+            plan.shares[table] = share
+            plan.parts_before[table] = before
+            before = taken_below(before, share.total, share.target)
+        plan.first_rows[table] = before
+        plan.table_rows[table] = int(before[-1])

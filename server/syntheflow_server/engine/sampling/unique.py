@@ -1,0 +1,201 @@
+"""Keys that must differ among the rows of one owner: find repeats and repair them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syntheflow_server.domain.errors import UnsupportedError
+from syntheflow_server.engine.encoding.base import combined
+from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
+from syntheflow_server.engine.graph.structure import Link
+from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.frame import Frame
+from syntheflow_server.engine.sampling.plan import SamplePlan
+from syntheflow_server.engine.sampling.rng import generator
+from syntheflow_server.engine.sampling.runtime import Runtime
+
+Ints = npt.NDArray[np.int64]
+ColumnOf = Callable[[Frame, str], pa.Array]
+_SWAPS = 12
+_DRAWS = 24
+
+
+def settle_keys(runtime: Runtime, plan: SamplePlan, frame: Frame, column: ColumnOf) -> None:
+    """Make each key of the table's `distinct` unique among its owner's rows.
+
+    Raises UnsupportedError naming table and key if no column of the key can give way.
+    """
+    for names in runtime.model.family[frame.table].distinct:
+        keys = _Keys(runtime, plan, frame, names, column)
+        if keys.repeats().any():
+            keys.repair()
+            if keys.repeats().any():
+                raise UnsupportedError(
+                    f"table {frame.table!r}: no unused value is left for the key"
+                    f" ({', '.join(names)}) within its owner; ask for fewer rows of it",
+                    reason="KEY_EXHAUSTED",
+                    metadata={"table": frame.table, "column": names[0]},
+                )
+
+
+class _Keys:
+    """The values of one key in a frame as numbers, and the ways to change them."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        plan: SamplePlan,
+        frame: Frame,
+        names: tuple[str, ...],
+        column: ColumnOf,
+    ) -> None:
+        self.runtime, self.plan, self.frame, self.names = runtime, plan, frame, names
+        self.column = column
+        structure = runtime.model.family[frame.table]
+        self.links = [
+            link for link in structure.resolved if set(link.key.child_columns) & set(names)
+        ]
+        linked = {name for link in self.links for name in link.key.child_columns}
+        sequence = structure.sequence
+        self.order = sequence.order if sequence and sequence.order in names else ""
+        self.unit = sequence.unit if sequence else 1
+        # A link that shares the order column does not vary by it: both count.
+        self.plain = [n for n in names if n not in linked and n != self.order]
+        self.rng = generator(plan.spec.seed, frame.table, frame.unit, f"key {names}")
+        self.codes = {name: _numbered(column(frame, name)) for name in self.plain}
+
+    def ids(self) -> list[Ints]:
+        """Return the parts of the key as numbers, owner first."""
+        parts = [self.frame.owner]
+        parts += [self.frame.parents[str(link.key)] for link in self.links]
+        if self.order:
+            assert self.frame.order is not None
+            parts.append(self.frame.order)
+        return parts + [self.codes[name] for name in self.plain]
+
+    def repeats(self) -> npt.NDArray[np.bool_]:
+        """Return which rows repeat the key of an earlier row."""
+        return repeated(self.ids())
+
+    def repair(self) -> None:
+        """Change as little as possible: counters, then links, then other values, then order."""
+        counters = [n for n in self.plain if self._is_integer(n)]
+        if counters:
+            self._count_up(counters[-1])
+        free = [link for link in self.links if not link.fixed]
+        if free and self.repeats().any():
+            self._swap(free[-1])
+            self._redraw(free[-1])
+        for name in self.plain:
+            if name not in counters and self.repeats().any():
+                self._revalue(name)
+        if self.order and self.repeats().any():
+            self._move_on()
+
+    def _is_integer(self, name: str) -> bool:
+        return self.runtime.table(self.frame.table).table.column(name).type == "int64"
+
+    def _count_up(self, name: str) -> None:
+        """Give rows that are equal but for `name` successive values of it."""
+        values, _ = to_numbers(self.column(self.frame, name), name)
+        values = values.astype(np.int64)
+        for _ in range(64):
+            again = self.repeats()
+            if not again.any():
+                break
+            values[again] += 1
+            self.codes[name] = values
+        kind = self.runtime.table(self.frame.table).table.column(name).arrow
+        self.frame.columns[name] = from_numbers(values, None, kind, 0)
+        self.codes[name] = values
+
+    def _swap(self, link: Link) -> None:
+        """Exchange parents between rows of the unit: degrees stay as they are."""
+        parents = self.frame.parents[str(link.key)]
+        for _ in range(_SWAPS):
+            bad = np.flatnonzero(self.repeats())
+            if not len(bad):
+                return
+            other = self.rng.permutation(self.frame.rows)[: len(bad)]
+            bad = bad[self.rng.permutation(len(bad))[: len(other)]]
+            apart = ~np.isin(other, bad)
+            bad, other = bad[apart], other[apart]
+            before = parents.copy()
+            parents[bad], parents[other] = before[other], before[bad]
+            worse = self.repeats_any()
+            undo = worse[bad] | worse[other]
+            parents[bad[undo]], parents[other[undo]] = before[bad[undo]], before[other[undo]]
+
+    def repeats_any(self) -> npt.NDArray[np.bool_]:
+        """Return which rows share their key with any other row."""
+        ids = self.ids()
+        return repeated(ids) | repeated([part[::-1] for part in ids])[::-1]
+
+    def _redraw(self, link: Link) -> None:
+        """Give rows that still repeat another parent, whatever its degree."""
+        parents = self.frame.parents[str(link.key)]
+        rows = self.plan.table_rows[link.key.parent_table]
+        for _ in range(_DRAWS):
+            bad = np.flatnonzero(self.repeats())
+            if not len(bad):
+                return
+            parents[bad] = self.rng.integers(0, rows, len(bad))
+        for row in np.flatnonzero(self.repeats()):
+            others = self.frame.owner == self.frame.owner[row]
+            unused = np.setdiff1d(np.arange(rows), parents[others])
+            if len(unused):
+                parents[row] = unused[self.rng.integers(0, len(unused))]
+
+    def _revalue(self, name: str) -> None:
+        """Give rows that repeat another of the values that the column can take."""
+        piece = self.runtime.piece(self.frame.table, PieceKind.COLUMN, name)
+        assert piece.codec is not None
+        sizes = piece.codec.sizes
+        every = np.stack(np.meshgrid(*[np.arange(s) for s in sizes], indexing="ij"), -1)
+        every = every.reshape(-1, len(sizes)).astype(np.uint16)
+        draws = self.rng.random((len(every), piece.codec.draws))
+        known = pc.unique(combined(piece.codec.decode(every, draws)))
+        values = self.column(self.frame, name)
+        table = pc.unique(pa.concat_arrays([values, known]))
+        codes = pc.index_in(values, table).to_numpy(zero_copy_only=False).astype(np.int64)
+        self.codes[name] = codes
+        for turn in range(_DRAWS + len(table)):
+            bad = np.flatnonzero(self.repeats())
+            if not len(bad):
+                break
+            step = self.rng.integers(0, len(table), len(bad)) if turn < _DRAWS else 1
+            codes[bad] = (codes[bad] + step) % len(table)
+        self.frame.columns[name] = table.take(pa.array(codes))
+
+    def _move_on(self) -> None:
+        """Move rows that repeat to the next place in order."""
+        assert self.frame.order is not None
+        for _ in range(self.frame.rows):
+            bad = self.repeats()
+            if not bad.any():
+                break
+            self.frame.order[bad] += self.unit
+        self.frame.columns.pop(self.order, None)
+
+
+def repeated(parts: list[Ints]) -> npt.NDArray[np.bool_]:
+    """Return which rows have an equal one before them; `parts` are columns of numbers."""
+    order = np.lexsort(tuple(reversed(parts)))
+    same = np.ones(max(len(order) - 1, 0), bool)
+    for part in parts:
+        ordered = part[order]
+        same &= ordered[1:] == ordered[:-1]
+    result = np.zeros(len(order), bool)
+    result[order[1:]] = same
+    return result
+
+
+def _numbered(values: pa.Array) -> Ints:
+    coded = values.dictionary_encode(null_encoding="encode").indices
+    codes: Ints = coded.to_numpy(zero_copy_only=False)
+    return codes.astype(np.int64)

@@ -1,0 +1,126 @@
+"""From tokens and row numbers to the values of columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syntheflow_server.engine.encoding.base import combined
+from syntheflow_server.engine.encoding.plain import from_numbers
+from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.keys.base import KeyMaker
+from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.model import TableModel
+from syntheflow_server.engine.sampling.frame import Frame
+from syntheflow_server.engine.sampling.links import Resolver
+from syntheflow_server.engine.sampling.plan import SamplePlan
+from syntheflow_server.engine.sampling.rng import generator, key_of
+from syntheflow_server.engine.sampling.runtime import Runtime
+
+Ints = npt.NDArray[np.int64]
+
+
+class Values:
+    """Makes columns of frames; every column of a row is a function of the unit alone."""
+
+    def __init__(self, runtime: Runtime, plan: SamplePlan) -> None:
+        self._runtime, self._plan = runtime, plan
+        self._resolver = Resolver(runtime, plan, self.column)
+
+    def column(self, frame: Frame, name: str) -> pa.Array:
+        """Return the values of a column, made once per frame."""
+        if name not in frame.columns:
+            self._make(frame, name)
+        return frame.columns[name]
+
+    def settle(self, frame: Frame) -> None:
+        """Resolve the links of a frame and repair keys that repeat."""
+        self._resolver.settle(frame)
+
+    def batch(self, frame: Frame) -> pa.RecordBatch:
+        """Return all columns of the frame in the schema's order and types."""
+        self._resolver.settle(frame)
+        schema = self._runtime.table(frame.table).table.arrow
+        arrays = [self.column(frame, name).cast(schema.field(name).type) for name in schema.names]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _make(self, frame: Frame, name: str) -> None:
+        model = self._runtime.table(frame.table)
+        structure = model.structure
+        sequence = structure.sequence
+        if structure.owner and name in structure.owner.child_columns:
+            assert frame.above is not None
+            place = structure.owner.child_columns.index(name)
+            theirs = structure.owner.parent_columns[place]
+            self._resolver.settle(frame.above)
+            made = self.column(frame.above, theirs).take(pa.array(frame.owner))
+        elif name in {*structure.surrogate, *structure.grid, *structure.per_owner}:
+            made = self._key(frame, model, name)
+        elif sequence and name == sequence.order:
+            assert frame.order is not None
+            made = from_numbers(frame.order, None, model.table.column(name).arrow, 0)
+        elif link := link_of(model, name):
+            made = self._linked(frame, link, name)
+        else:
+            made = self._decoded(frame, model, name)
+        frame.columns[name] = combined(made)
+
+    def _key(self, frame: Frame, model: TableModel, name: str) -> pa.Array:
+        seed = self._plan.spec.seed
+        for maker in model.makers:
+            if name in maker.columns:
+                values = made_key(maker, frame.table, frame.row_numbers, seed)[name]
+                return self._with_gaps(frame, name, values)
+        assert frame.above is not None
+        maker = next(m for m in model.owner_makers if name in m.columns)
+        owners = frame.above.row_numbers
+        return made_key(maker, frame.table, owners, seed)[name].take(pa.array(frame.owner))
+
+    def _with_gaps(self, frame: Frame, name: str, values: pa.Array) -> pa.Array:
+        """Return the identifiers with nulls where the row says that there is none."""
+        piece = self._runtime.layout(frame.table).find(PieceKind.MISSING, name)
+        if piece is None or piece.codec is None:
+            return values
+        missing = piece.codec.decode(
+            frame.codes[:, piece.where], np.zeros((frame.rows, piece.codec.draws))
+        )
+        return pc.if_else(missing, pa.scalar(None, values.type), values)
+
+    def _linked(self, frame: Frame, link: Link, name: str) -> pa.Array:
+        place = link.key.child_columns.index(name)
+        theirs = link.key.parent_columns[place]
+        if link.kind is not LinkKind.COPIED:
+            parents = self._resolver.parents(frame, link)
+            return self._resolver.key_values(link.key.parent_table, theirs, parents)
+        owner, rows = frame, np.arange(frame.rows)
+        for _ in range(link.above):
+            assert owner.above is not None
+            rows, owner = owner.owner[rows], owner.above
+        self._resolver.settle(owner)
+        source = theirs
+        if link.through is not None:
+            source = link.through.child_columns[link.through.parent_columns.index(theirs)]
+        return self.column(owner, source).take(pa.array(rows))
+
+    def _decoded(self, frame: Frame, model: TableModel, name: str) -> pa.Array:
+        piece = model.layout.find(PieceKind.COLUMN, name)
+        assert piece is not None, name
+        assert piece.codec is not None
+        rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"value {name}")
+        uniforms = rng.random((frame.rows, piece.codec.draws))
+        return piece.codec.decode(frame.codes[:, piece.where], uniforms)
+
+
+def made_key(maker: KeyMaker, table: str, rows: Ints, seed: int) -> dict[str, pa.Array]:
+    """Return the maker's columns for row numbers, under the request's seed."""
+    return maker.make(rows, key_of(seed, table, *maker.columns) >> 80)
+
+
+def link_of(model: TableModel, name: str) -> Link | None:
+    """Return the link that fills a column: the widest that is not implied by another."""
+    for link in model.structure.links:
+        if link.kind is not LinkKind.IMPLIED and name in link.key.child_columns:
+            return link
+    return None

@@ -1,0 +1,124 @@
+"""Decide from the real tables what every table, key and reference is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from syntheflow_server.domain.errors import UnsupportedError
+from syntheflow_server.domain.schema import ForeignKey, Schema
+from syntheflow_server.domain.tables import Tables
+from syntheflow_server.engine.graph.joins import NULL_ROW, Rows, child_counts, parent_rows
+from syntheflow_server.engine.graph.ownership import Forest, choose_owners
+from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Structure
+from syntheflow_server.engine.training.keyroles import key_roles
+from syntheflow_server.engine.training.links import classify_links
+from syntheflow_server.engine.training.siblings import find_sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The structures, and every reference resolved to parent rows (see graph.joins)."""
+
+    family: Family
+    references: Mapping[ForeignKey, Rows]
+    rows: Mapping[str, int]
+
+    def owners(self, table: str) -> Rows:
+        """Return the owner row of each row of an owned table."""
+        owner = self.family[table].owner
+        assert owner is not None
+        return self.references[owner]
+
+
+def analyse(schema: Schema, tables: Tables) -> Analysis:
+    """Return what the real tables say.
+
+    Raises UnsupportedError naming the foreign keys or the key that cannot be kept.
+    """
+    rows = {table.name: tables[table.name].num_rows for table in schema.tables}
+    references = {key: parent_rows(key, tables) for key in schema.foreign_keys}
+    forest = choose_owners(schema, references, rows)
+    structures = {
+        name: _structure(name, schema, tables, references, forest, rows) for name in forest.order
+    }
+    return Analysis(Family(structures, forest.order), references, rows)
+
+
+def _structure(
+    name: str,
+    schema: Schema,
+    tables: Tables,
+    references: Mapping[ForeignKey, Rows],
+    forest: Forest,
+    rows: Mapping[str, int],
+) -> Structure:
+    table = schema.table(name)
+    owner = forest.owner_keys.get(name)
+    links = classify_links(name, schema, references, forest)
+    roles = key_roles(table, tables[name], schema, owner, links, forest)
+    sequence = None
+    if owner and not roles.once:
+        rest = next((tuple(k) for k in roles.distinct), ())
+        candidates = [
+            column
+            for column in table.column_names
+            if column not in roles.taken and column not in owner.child_columns
+        ]
+        sequence = find_sequence(table, tables[name], references[owner], candidates, rest)
+    order = sequence.order if sequence else ""
+    links = tuple(
+        link.model_copy(update={"fixed": tuple(c for c in link.key.child_columns if c == order)})
+        for link in links
+    )
+    _refuse_overlaps(owner, links, order)
+    per_owner = roles.disambiguator if order in roles.disambiguated else ()
+    surrogate = roles.surrogate + (() if per_owner else roles.disambiguator)
+    resolved = {c for link in links for c in link.key.child_columns}
+    unmodelled = {*surrogate, *per_owner, *resolved, order}
+    unmodelled |= set(owner.child_columns) if owner else set()
+    return Structure(
+        table=name,
+        rows=rows[name],
+        owner=owner,
+        once=roles.once,
+        links=links,
+        sequence=sequence,
+        surrogate=surrogate,
+        per_owner=per_owner,
+        grid=roles.grid,
+        distinct=roles.distinct,
+        modelled=tuple(c for c in table.column_names if c not in unmodelled),
+    )
+
+
+def _refuse_overlaps(owner: ForeignKey | None, links: tuple[Link, ...], order: str) -> None:
+    """Raise UnsupportedError if two references would fill the same column independently."""
+    del order
+    drawn = [link.key for link in links if link.kind is not LinkKind.IMPLIED]
+    drawn = [*([owner] if owner else []), *drawn]
+    for i, first in enumerate(drawn):
+        for second in drawn[i + 1 :]:
+            shared = set(first.child_columns) & set(second.child_columns)
+            if shared:
+                raise UnsupportedError(
+                    f"The foreign keys {first} and {second} share the column"
+                    f" {', '.join(sorted(shared))}, and neither parent tells the other;"
+                    " drop one of them from the schema",
+                    reason="FOREIGN_KEYS_OVERLAP",
+                    metadata={"table": first.child_table, "column": sorted(shared)[0]},
+                )
+
+
+def null_share(found: Rows) -> float:
+    """Return the share of rows without parent."""
+    return float((found == NULL_ROW).mean()) if len(found) else 0.0
+
+
+def children_of(analysis: Analysis, table: str) -> Rows:
+    """Return each owner row's number of children in the owned `table`."""
+    owner = analysis.family[table].owner
+    assert owner is not None
+    return child_counts(analysis.references[owner], analysis.rows[owner.parent_table])

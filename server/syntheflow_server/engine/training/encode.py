@@ -1,0 +1,261 @@
+"""Turn all tables into token matrices: own columns, counts, degrees, steps and codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from syntheflow_server.domain.schema import Column, Schema, SemanticType
+from syntheflow_server.domain.tables import Tables
+from syntheflow_server.engine.calendar import Calendar
+from syntheflow_server.engine.encoding import column_order, fit_codec
+from syntheflow_server.engine.encoding.base import Token, combined
+from syntheflow_server.engine.encoding.plain import from_numbers
+from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, fit_codebook
+from syntheflow_server.engine.graph.codes import code_inputs, code_tokens
+from syntheflow_server.engine.graph.joins import Rows, child_counts
+from syntheflow_server.engine.graph.levels import levels
+from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.layout import Layout, Piece, PieceKind
+from syntheflow_server.engine.training.analysis import Analysis, children_of
+from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
+from syntheflow_server.engine.training.siblings import order_numbers
+
+Codes = npt.NDArray[np.uint16]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Encoded:
+    """One table's layout, its token rows [n, T], which of them teach, and its siblings.
+
+    `steps` [n] are differences of the order column to the previous sibling, in units.
+    """
+
+    layout: Layout
+    codes: Codes
+    counted: Mask
+    siblings: Siblings | None
+    steps: Rows | None = None
+
+
+class Encoder:
+    """Encodes all tables of one fit; codecs see only rows that are not held out."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        tables: Tables,
+        analysis: Analysis,
+        held: Mapping[str, Mask],
+        seed: int,
+        tick: Callable[[str], None],
+    ) -> None:
+        self._schema, self._tables, self._analysis = schema, tables, analysis
+        self._held, self._seed, self._tick = held, seed, tick
+        self._numbers: dict[str, npt.NDArray[np.int64]] = {}
+        self._siblings: dict[str, Siblings] = {}
+        self._step_units: dict[str, Rows] = {}
+        self._parts: dict[tuple[str, PieceKind, str], Codes] = {}
+        self.codebooks: dict[str, Codebook] = {}
+
+    def run(self) -> dict[str, Encoded]:
+        """Return all tables encoded; fills `codebooks` by link text."""
+        order = self._analysis.family.order
+        for table in order:
+            self._line_up(table)
+        layouts = {}
+        for table in order:
+            self._tick(f"reading {table}")
+            layouts[table] = self._first_layout(table)
+        for table in order:
+            for link in self._analysis.family[table].links:
+                if link.kind is LinkKind.CODED:
+                    self._fit_codes(link, layouts)
+        final = {table: self._with_codes(layouts[table]) for table in order}
+        return {table: self._assemble(table, final[table]) for table in order}
+
+    def _line_up(self, table: str) -> None:
+        structure = self._analysis.family[table]
+        if not structure.owner:
+            return
+        order = structure.sequence.order if structure.sequence else ""
+        numbers = order_numbers(self._tables[table], order) if order else None
+        if numbers is not None:
+            self._numbers[table] = numbers
+        self._siblings[table] = Siblings.of(self._analysis.owners(table), numbers)
+
+    def _fit(self, table: str, kind: PieceKind, column: Column, values: pa.Array) -> Piece:
+        teaching = ~self._held[table]
+        codec = fit_codec(column, values.filter(pa.array(teaching)), self._seed)
+        self._parts[table, kind, column.name] = codec.encode(values)
+        self._tick(f"reading {table}")
+        return Piece(kind, column.name, codec.tokens, codec)
+
+    def _count(self, table: str, kind: PieceKind, name: str, counts: Rows) -> Piece:
+        return self._fit(table, kind, _integer(name), pa.array(counts, pa.int64()))
+
+    def _first_layout(self, table: str) -> Layout:
+        """Return the layout with the codes' tokens still unknown."""
+        structure = self._analysis.family[table]
+        leading = [*self._steps(table), *self._levels(table)]
+        for link in structure.links:
+            if link.kind is LinkKind.CODED:
+                token = Token(1)
+                leading.append(Piece(PieceKind.LINK, str(link.key), (token, token), link=link))
+        own = [*self._columns(table), *self._crowd(table)]
+        codecs = [piece.codec for piece in own if piece.codec is not None]
+        following = [own[i] for i in column_order(codecs)]
+        grid = set(structure.grid)
+        following.sort(key=lambda piece: piece.name not in grid)
+        return Layout.of([*leading, *following])
+
+    def _columns(self, table: str) -> list[Piece]:
+        structure, schema = self._analysis.family[table], self._schema.table(table)
+        source = self._tables[table]
+        pieces = [
+            self._fit(table, PieceKind.COLUMN, schema.column(name), combined(source.column(name)))
+            for name in structure.modelled
+        ]
+        keys = {c for key in self._schema.references_to(table) for c in key.parent_columns}
+        for name in structure.surrogate:
+            values = combined(source.column(name))
+            if values.null_count and name not in keys | set(schema.primary_key):
+                column = Column(name=name, type="bool", semantic_type=SemanticType.BOOLEAN)
+                pieces.append(self._fit(table, PieceKind.MISSING, column, values.is_null()))
+        return pieces
+
+    def _crowd(self, table: str) -> list[Piece]:
+        """Return the pieces that say how many rows depend on a row, and when."""
+        family = self._analysis.family
+        pieces = []
+        for child in family.owned_by(table):
+            counts = children_of(self._analysis, child)
+            pieces.append(self._count(table, PieceKind.COUNT, child, counts))
+            sequence = family[child].sequence
+            if sequence and sequence.order:
+                pieces += self._ends(table, child)
+        for link in family.drawn_from(table):
+            degrees = child_counts(self._analysis.references[link.key], self._analysis.rows[table])
+            pieces.append(self._count(table, PieceKind.DEGREE, str(link.key), degrees))
+        return pieces
+
+    def _ends(self, table: str, child: str) -> list[Piece]:
+        sequence = self._analysis.family[child].sequence
+        assert sequence is not None
+        first, last, has = ends_of(
+            self._siblings[child], self._numbers[child], self._analysis.rows[table]
+        )
+        column = self._schema.table(child).column(sequence.order)
+        begin = Column(name=child, type=column.type, semantic_type=column.semantic_type)
+        values = from_numbers(first, ~has, column.arrow, 0)
+        pieces = [self._fit(table, PieceKind.FIRST, begin, values)]
+        if not sequence.long:
+            spans = pa.array((last - first) // sequence.unit, pa.int64(), mask=~has)
+            pieces.append(self._fit(table, PieceKind.SPAN, _integer(child), spans))
+        return pieces
+
+    def _steps(self, table: str) -> list[Piece]:
+        sequence = self._analysis.family[table].sequence
+        if not sequence or not sequence.order:
+            return []
+        numbers, siblings = self._numbers[table], self._siblings[table]
+        steps = steps_of(siblings, numbers, sequence.unit)
+        self._step_units[table] = steps
+        values = pa.array(steps, pa.int64(), mask=siblings.position == 0)
+        column = _integer(sequence.order)
+        piece = self._fit(table, PieceKind.STEP, column, values)
+        kind = self._schema.table(table).column(sequence.order).type
+        name = "date" if kind == "date32" else "number" if kind == "int64" else "timestamp"
+        calendar = Calendar.fit(numbers[~self._held[table]], name)
+        self._parts[table, PieceKind.CALENDAR, sequence.order] = calendar.codes(numbers)
+        derived = Piece(PieceKind.CALENDAR, sequence.order, calendar.tokens, calendar=calendar)
+        return [piece, derived]
+
+    def _levels(self, table: str) -> list[Piece]:
+        pieces = []
+        for link in self._analysis.family[table].links:
+            if link.kind is not LinkKind.LEVELS:
+                continue
+            found = self._analysis.references[link.key]
+            depth = levels(found)
+            assert depth is not None
+            codes = np.where(found == np.arange(len(found)), link.levels, depth)
+            self._parts[table, PieceKind.LEVEL, str(link.key)] = codes.astype(np.uint16)[:, None]
+            token = Token(link.levels + int(link.loops))
+            pieces.append(Piece(PieceKind.LEVEL, str(link.key), (token,), link=link))
+        return pieces
+
+    def _gather(self, table: str, layout: Layout) -> Codes:
+        rows = self._analysis.rows[table]
+        blank = np.zeros((rows, 2), np.uint16)
+        parts = [
+            self._parts.get((table, piece.kind, piece.name), blank[:, : len(piece.tokens)])
+            for piece in layout.pieces
+        ]
+        return np.concatenate(parts, axis=1) if parts else np.zeros((rows, 0), np.uint16)
+
+    def _fit_codes(self, link: Link, layouts: Mapping[str, Layout]) -> None:
+        """Learn the link's codebook from parents that are referred to; encode the children."""
+        parent = link.key.parent_table
+        owner = self._analysis.family.owner_of(parent)
+        columns = code_tokens(layouts[parent], layouts.get(owner), link)
+        above = None
+        if owner:
+            above = self._gather(owner, layouts[owner])[self._analysis.owners(parent)]
+        inputs = code_inputs(self._gather(parent, layouts[parent]), above, columns)
+        mine, theirs, weights = columns
+        tokens = [layouts[parent].tokens[i] for i in mine]
+        tokens += [layouts[owner].tokens[i] for i in theirs] if owner else []
+        found = self._analysis.references[link.key]
+        degrees = child_counts(found, len(inputs))
+        teaching = ~self._held[parent] & (degrees > 0)
+        book = fit_codebook(
+            Featurizer.of(tokens, weights, self._seed),
+            inputs[teaching],
+            int(degrees.sum()),
+            self._seed,
+        )
+        self.codebooks[str(link.key)] = book
+        code = np.where(found >= 0, book.assign(inputs)[found] if len(inputs) else 0, -1)
+        pair = np.stack([code // book.side, code % book.side], axis=1)
+        pair[code < 0] = (len(book.groups) if link.nullable else 0, 0)
+        self._parts[link.key.child_table, PieceKind.LINK, str(link.key)] = pair.astype(np.uint16)
+
+    def _with_codes(self, layout: Layout) -> Layout:
+        pieces = []
+        for piece in layout.pieces:
+            if piece.kind is not PieceKind.LINK:
+                pieces.append(piece)
+                continue
+            assert piece.link is not None
+            book = self.codebooks[piece.name]
+            groups = len(book.groups) + int(piece.link.nullable)
+            link = piece.link.model_copy(update={"groups": len(book.groups), "members": book.side})
+            tokens = (Token(groups), Token(book.side))
+            pieces.append(Piece(piece.kind, piece.name, tokens, link=link))
+        return Layout.of(pieces)
+
+    def _assemble(self, table: str, layout: Layout) -> Encoded:
+        codes = self._gather(table, layout)
+        counted = np.ones(codes.shape, bool)
+        siblings = self._siblings.get(table)
+        for piece in layout.pieces:
+            if piece.kind is PieceKind.CALENDAR:
+                counted[:, piece.where] = False
+            elif piece.kind is PieceKind.STEP and siblings is not None:
+                counted[siblings.position == 0, piece.where] = False
+            elif piece.kind is PieceKind.LINK and piece.link is not None:
+                found = self._analysis.references[piece.link.key]
+                counted[found < 0, piece.start + 1] = False
+                if not piece.link.nullable:
+                    counted[found < 0, piece.start] = False
+        return Encoded(layout, codes, counted, siblings, self._step_units.get(table))
+
+
+def _integer(name: str) -> Column:
+    return Column(name=name, type="int64", semantic_type=SemanticType.INTEGER)

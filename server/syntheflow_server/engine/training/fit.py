@@ -1,0 +1,176 @@
+"""Fit a model to a dataset."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from syntheflow_server.domain.resources import TableCard
+from syntheflow_server.domain.schema import Schema
+from syntheflow_server.domain.tables import Tables
+from syntheflow_server.engine.cvae import TrainingProgress
+from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Structure
+from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.model import FittedModel, TableModel
+from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
+from syntheflow_server.engine.training.analysis import Analysis, analyse
+from syntheflow_server.engine.training.encode import Encoded, Encoder
+from syntheflow_server.engine.training.holdout import Mask, holdout_of
+from syntheflow_server.engine.training.makers import learn_makers
+from syntheflow_server.engine.training.tables import Trained, train_table
+
+_READING = 0.05
+_TICK_SECONDS = 0.2
+
+
+def fit(schema: Schema, tables: Tables, settings: FitSettings, report: Report) -> FittedModel:
+    """Learn `tables` and return the model.
+
+    `report` is called at least every 0.5 s while networks train and may raise
+    CancelledError, which ends the fit. Raises UnsupportedError for keys and references
+    that cannot be kept, naming them.
+    """
+    began = time.monotonic()
+    schema = schema.checked()
+    progress = _Progress(report)
+    progress.reading("reading keys")
+    analysis = analyse(schema, tables)
+    held = holdout_of(analysis, settings.holdout_share, settings.seed)
+    encoder = Encoder(schema, tables, analysis, held, settings.seed, progress.reading)
+    encoded = encoder.run()
+    trained = _train_all(analysis, encoded, held, settings, progress, began)
+    structures = {
+        name: _with_code_sizes(analysis.family[name], encoded[name])
+        for name in analysis.family.order
+    }
+    family = Family(structures, analysis.family.order)
+    models = {
+        name: _table_model(name, schema, tables, family, encoded[name], trained[name], held[name])
+        for name in family.order
+    }
+    progress.done()
+    return FittedModel(schema, settings, family, models, encoder.codebooks)
+
+
+class _Progress:
+    """Turns what the stages say into one fraction that never falls."""
+
+    def __init__(self, report: Report) -> None:
+        self._report, self._last, self._spoke = report, 0.0, -np.inf
+        self._base, self._span = 0.0, 1.0
+
+    def reading(self, stage: str) -> None:
+        """Say that tables are being read."""
+        now = time.monotonic()
+        if now - self._spoke >= _TICK_SECONDS:
+            self._spoke = now
+            self._report(FitProgress(self._last, stage))
+
+    def table(self, base: float, span: float) -> None:
+        """Say which part of the whole the next table's training is."""
+        self._base = _READING + (1 - _READING) * base
+        self._span = (1 - _READING) * span
+
+    def training(self, name: str, state: TrainingProgress) -> None:
+        """Pass on how a table's training stands."""
+        self._last = max(self._last, self._base + self._span * min(state.fraction, 1.0))
+        figures = {
+            "train_loss": state.train_loss,
+            "validation_loss": state.validation_loss,
+            "rows_per_second": state.rows_per_second,
+            "eta_seconds": state.eta_seconds / max(self._span, 1e-9) * (1 - self._last)
+            if state.fraction < 1
+            else 0.0,
+        }
+        metrics = {key: float(value) for key, value in figures.items() if np.isfinite(value)}
+        self._report(FitProgress(self._last, f"training {name}", metrics))
+
+    def done(self) -> None:
+        """Say that all is done."""
+        self._report(FitProgress(1.0, "done"))
+
+
+def _train_all(
+    analysis: Analysis,
+    encoded: Mapping[str, Encoded],
+    held: Mapping[str, Mask],
+    settings: FitSettings,
+    progress: _Progress,
+    began: float,
+) -> dict[str, Trained]:
+    """Train table after table; what one leaves of its time goes to those after it."""
+    work = {
+        name: float(max(1, item.codes.shape[0]) * max(1, item.codes.shape[1]))
+        for name, item in encoded.items()
+    }
+    limit = settings.time_limit_seconds
+    end = None if limit is None else began + limit
+    left, trained = sum(work.values()), {}
+    total = left
+    for name in analysis.family.order:
+        progress.table(1 - left / total, work[name] / total)
+        now = time.monotonic()
+        deadline = None if end is None else now + max(0.0, end - now) * work[name] / left
+        trained[name] = train_table(
+            name,
+            analysis,
+            encoded,
+            held[name],
+            settings,
+            deadline=deadline,
+            report=lambda state, name=name: progress.training(name, state),  # type: ignore[misc]
+        )
+        left -= work[name]
+    return trained
+
+
+def _with_code_sizes(structure: Structure, encoded: Encoded) -> Structure:
+    """Return the structure whose coded links know the sizes of their codes."""
+    sized: dict[str, Link] = {
+        piece.name: piece.link for piece in encoded.layout.of_kind(PieceKind.LINK) if piece.link
+    }
+    links = tuple(
+        sized.get(str(link.key), link) if link.kind is LinkKind.CODED else link
+        for link in structure.links
+    )
+    return structure.model_copy(update={"links": links})
+
+
+def _table_model(
+    name: str,
+    schema: Schema,
+    tables: Tables,
+    family: Family,
+    encoded: Encoded,
+    trained: Trained,
+    held: Mask,
+) -> TableModel:
+    table, structure = schema.table(name), family[name]
+    makers, owner_makers = learn_makers(table, tables[name], structure)
+    modules = [m for m in (trained.network, trained.relatives) if m is not None]
+    result = trained.result
+    card = TableCard(
+        table=name,
+        train_rows=int((~held).sum()),
+        holdout_rows=int(held.sum()),
+        columns=len(table.columns),
+        tokens=encoded.layout.size,
+        parameters=sum(p.numel() for module in modules for p in module.parameters()),
+        epochs=result.epochs if result else 0.0,
+        validation_loss=result.validation_loss if result else 0.0,
+        train_seconds=result.seconds if result else 0.0,
+        owner_table=family.owner_of(name),
+    )
+    return TableModel(
+        table=table,
+        structure=structure,
+        layout=encoded.layout,
+        makers=makers,
+        owner_makers=owner_makers,
+        network=trained.network,
+        relatives=trained.relatives,
+        history=trained.history,
+        card=card,
+    )

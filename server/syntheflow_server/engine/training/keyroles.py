@@ -1,0 +1,146 @@
+"""Decide how each unique key of a table is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syntheflow_server.domain.errors import UnsupportedError
+from syntheflow_server.domain.schema import ForeignKey, Schema, SemanticType, Table
+from syntheflow_server.domain.tables import TableSource
+from syntheflow_server.engine.graph.ownership import Forest
+from syntheflow_server.engine.graph.structure import Link, LinkKind
+
+_GRID_FILL = 0.05
+_FEW_ROWS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRoles:
+    """What `key_roles` found; see Structure for most fields.
+
+    `disambiguator` is a column that makes the key `disambiguated` unique; `taken` are
+    columns that have a role already, so that they cannot order siblings.
+    """
+
+    once: bool
+    surrogate: tuple[str, ...]
+    disambiguator: tuple[str, ...]
+    disambiguated: tuple[str, ...]
+    grid: tuple[str, ...]
+    distinct: tuple[tuple[str, ...], ...]
+    taken: frozenset[str]
+
+
+def unique_keys(table: Table, schema: Schema) -> list[tuple[str, ...]]:
+    """Return the primary key and all other column sets that references rely on."""
+    keys = [table.primary_key] if table.primary_key else []
+    for key in schema.references_to(table.name):
+        if not any(set(known) == set(key.parent_columns) for known in keys):
+            keys.append(key.parent_columns)
+    return sorted(keys, key=len)
+
+
+def key_roles(
+    table: Table,
+    source: TableSource,
+    schema: Schema,
+    owner: ForeignKey | None,
+    links: tuple[Link, ...],
+    forest: Forest,
+) -> KeyRoles:
+    """Return how the keys of `table` are made; UnsupportedError if one cannot be."""
+    del forest
+    owned = set(owner.child_columns) if owner else set()
+    linked = {column for link in links for column in link.key.child_columns}
+    once = False
+    surrogate: list[str] = []
+    distinct: list[tuple[str, ...]] = []
+    grid: tuple[str, ...] = ()
+    disambiguator: tuple[str, ...] = ()
+    disambiguated: tuple[str, ...] = ()
+    for key in unique_keys(table, schema):
+        if set(key) & {*surrogate, *disambiguator}:
+            continue
+        free = [column for column in key if column not in owned | linked]
+        if owner and owned <= set(key):
+            rest = tuple(column for column in key if column not in owned)
+            once = once or not rest
+            if rest:
+                distinct.append(rest)
+        elif len(key) == 1 and free:
+            surrogate.append(key[0])
+        elif _is_unique_link(key, links):
+            continue
+        elif not free:
+            raise _unsupported(table, key)
+        elif not owner and len(free) == len(key) and _fills_grid(source, key):
+            grid = key
+        else:
+            disambiguator = (_richest(source, free),)
+            disambiguated = key
+    made = {*surrogate, *disambiguator, *grid}
+    surrogate += [
+        column.name
+        for column in table.columns
+        if column.name not in made | owned | linked
+        and _identifies(column.semantic_type, column.name, source)
+    ]
+    taken = frozenset({*surrogate, *disambiguator, *grid})
+    # A column of a composite reference may order siblings: the parent drawn must agree.
+    copied = {
+        column
+        for link in links
+        if link.kind is not LinkKind.CODED or len(link.key.child_columns) == 1
+        for column in link.key.child_columns
+    }
+    return KeyRoles(
+        once=once,
+        surrogate=tuple(surrogate),
+        disambiguator=disambiguator,
+        disambiguated=disambiguated,
+        grid=tuple(grid),
+        distinct=tuple(distinct),
+        taken=taken | copied,
+    )
+
+
+def _is_unique_link(key: tuple[str, ...], links: tuple[Link, ...]) -> bool:
+    return any(set(link.key.child_columns) == set(key) and link.unique for link in links)
+
+
+def _unsupported(table: Table, key: tuple[str, ...]) -> UnsupportedError:
+    return UnsupportedError(
+        f"The key ({', '.join(key)}) of table {table.name!r} is made of references that may be"
+        " empty or that go round in a circle, so its uniqueness cannot be kept; drop one of the"
+        " foreign keys or the key",
+        reason="KEY_UNSUPPORTED",
+        metadata={"table": table.name, "column": key[0]},
+    )
+
+
+def _identifies(kind: SemanticType, name: str, source: TableSource) -> bool:
+    """Return True for an identifier column without repeats that is not itself a key."""
+    if kind is not SemanticType.IDENTIFIER:
+        return False
+    values = source.column(name)
+    present = len(values) - values.null_count
+    return bool(present >= _FEW_ROWS and pc.count_distinct(values).as_py() == present)
+
+
+def _fills_grid(source: TableSource, key: tuple[str, ...]) -> bool:
+    cells = float(np.prod([int(pc.count_distinct(source.column(c)).as_py()) for c in key]))
+    return source.num_rows > 0 and source.num_rows / max(cells, 1.0) >= _GRID_FILL
+
+
+def _richest(source: TableSource, columns: list[str]) -> str:
+    """Return the column that can tell most rows apart: text before numbers."""
+
+    def rank(column: str) -> tuple[bool, int]:
+        values = source.column(column)
+        return pa.types.is_string(values.type), int(pc.count_distinct(values).as_py())
+
+    return max(columns, key=rank)

@@ -1,0 +1,51 @@
+"""Learn the makers of key columns."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syntheflow_server.domain.errors import UnsupportedError
+from syntheflow_server.domain.schema import Table
+from syntheflow_server.domain.tables import TableSource
+from syntheflow_server.engine.encoding.base import combined, holders_needed
+from syntheflow_server.engine.graph.structure import Structure
+from syntheflow_server.engine.keys.base import KeyMaker
+from syntheflow_server.engine.keys.grid import GridKey
+from syntheflow_server.engine.keys.number import NumberKey
+from syntheflow_server.engine.keys.pattern import PatternKey
+
+
+def learn_makers(
+    table: Table, source: TableSource, structure: Structure
+) -> tuple[tuple[KeyMaker, ...], tuple[KeyMaker, ...]]:
+    """Return the makers by row number and by owner's row number."""
+    by_row = [_maker(table, source, name) for name in structure.surrogate]
+    if structure.grid:
+        by_row.append(_grid(table, source, structure.grid))
+    return tuple(by_row), tuple(_maker(table, source, name) for name in structure.per_owner)
+
+
+def _maker(table: Table, source: TableSource, name: str) -> KeyMaker:
+    column = table.column(name)
+    values = pc.unique(combined(source.column(name))).drop_null()
+    if pa.types.is_string(values.type):
+        return PatternKey.fit(name, values.to_pylist())
+    if pa.types.is_boolean(values.type):
+        raise UnsupportedError(
+            f"table {table.name!r}: column {name!r} cannot be a key: it has two values only",
+            reason="KEY_UNSUPPORTED",
+            metadata={"table": table.name, "column": name},
+        )
+    return NumberKey.fit(column, values)
+
+
+def _grid(table: Table, source: TableSource, names: tuple[str, ...]) -> GridKey:
+    """Return the grid of all values that enough rows hold to be published."""
+    values = []
+    for name in names:
+        counted = pc.value_counts(combined(source.column(name)).drop_null())
+        held = pc.greater_equal(counted.field("counts"), holders_needed(source.num_rows))
+        known = counted.field("values").filter(held)
+        values.append(known if len(known) else counted.field("values"))
+    return GridKey.fit([table.column(name) for name in names], values)

@@ -1,0 +1,99 @@
+"""Find out how the children of one owner follow one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from syntheflow_server.domain.schema import SemanticType, Table
+from syntheflow_server.domain.tables import TableSource
+from syntheflow_server.engine.encoding.base import combined
+from syntheflow_server.engine.encoding.plain import to_numbers
+from syntheflow_server.engine.graph.joins import Rows
+from syntheflow_server.engine.graph.structure import Sequence
+
+_FEW_PAIRS = 20
+_LONG_MEAN = 200
+_LONG_MOST = 1000
+_COUNTED_MEAN = 1.2
+_APART = 0.5
+_APART_NUMBER = 0.8
+_RISING = 0.98
+
+
+def order_numbers(source: TableSource, column: str) -> npt.NDArray[np.int64] | None:
+    """Return a date, time stamp or integer column as int64; None if it has gaps or is neither."""
+    values = combined(source.column(column))
+    kind = values.type
+    if values.null_count or not (
+        pa.types.is_int64(kind) or pa.types.is_date32(kind) or pa.types.is_timestamp(kind)
+    ):
+        return None
+    return to_numbers(values, column)[0].astype(np.int64)
+
+
+def find_sequence(
+    table: Table,
+    source: TableSource,
+    owners: Rows,
+    candidates: Iterable[str],
+    key: tuple[str, ...],
+) -> Sequence | None:
+    """Return how siblings follow one another; None if owners have hardly more than one child.
+
+    `owners` [n] are the owner rows, `candidates` the columns that may give the order,
+    `key` the columns that must differ between siblings.
+    """
+    counts = np.bincount(owners)
+    counts = counts[counts > 0]
+    if not len(counts):
+        return None
+    long = bool(counts.mean() > _LONG_MEAN or counts.max() > _LONG_MOST)
+    best: tuple[tuple[bool, bool, float, float], str, int] | None = None
+    for name in candidates:
+        numbers = order_numbers(source, name)
+        if numbers is None or len(numbers) < 2:
+            continue
+        score = _score(table, name, numbers, owners, key)
+        if score and (best is None or score > best[0]):
+            unit = int(np.gcd.reduce(numbers - numbers.min())) or 1
+            best = (score, name, unit)
+    if best:
+        strict = set(key) == {best[1]}
+        return Sequence(order=best[1], unit=best[2], strict=strict, long=long)
+    return Sequence(long=long) if counts.mean() >= _COUNTED_MEAN else None
+
+
+def _score(
+    table: Table, name: str, numbers: npt.NDArray[np.int64], owners: Rows, key: tuple[str, ...]
+) -> tuple[bool, bool, float, float] | None:
+    """Return how well a column orders siblings, None if it does not."""
+    apart, rising, pairs = _order_shares(numbers, owners)
+    temporal = table.column(name).semantic_type in {SemanticType.DATE, SemanticType.DATETIME}
+    inside = name in key
+    if not inside and pairs < _FEW_PAIRS:
+        return None
+    number_orders = rising >= _RISING and apart >= _APART_NUMBER
+    if not (inside or (temporal and apart >= _APART) or number_orders):
+        return None
+    if inside and not temporal and set(key) != {name} and apart < _APART:
+        return None
+    return (inside, temporal, round(rising, 2), apart)
+
+
+def _order_shares(numbers: npt.NDArray[np.int64], owners: Rows) -> tuple[float, float, int]:
+    """Return the shares of sibling neighbours that differ, that rise in file order, their number."""
+    by_value = np.lexsort((numbers, owners))
+    same = owners[by_value][1:] == owners[by_value][:-1]
+    pairs = int(same.sum())
+    if not pairs:
+        return 1.0, 1.0, 0
+    ordered = numbers[by_value]
+    apart = float((ordered[1:] != ordered[:-1])[same].mean())
+    by_file = np.argsort(owners, kind="stable")
+    filed = numbers[by_file]
+    rising = float((filed[1:] >= filed[:-1])[same].mean())
+    return apart, rising, pairs

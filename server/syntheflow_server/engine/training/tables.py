@@ -1,0 +1,215 @@
+"""Train the networks of one table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from syntheflow_server.engine.cvae import TableNetwork, TrainingProgress, TrainingResult, train
+from syntheflow_server.engine.graph.clusters import Featurizer
+from syntheflow_server.engine.graph.context import WIDTH, Kin, Place, RelativesNetwork
+from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.rng import generator
+from syntheflow_server.engine.settings import FitSettings
+from syntheflow_server.engine.training.analysis import Analysis
+from syntheflow_server.engine.training.encode import Encoded
+from syntheflow_server.engine.training.holdout import entity_rows, entity_table
+from syntheflow_server.engine.training.kin import Siblings
+
+_INNER_SHARE = 0.08
+_LATENT_MEAN = 2.0
+_FEW_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    """The networks of one table and what training came to; all None without tokens."""
+
+    network: TableNetwork | None
+    relatives: RelativesNetwork | None
+    history: Featurizer
+    result: TrainingResult | None
+
+
+def train_table(
+    table: str,
+    analysis: Analysis,
+    encoded: Mapping[str, Encoded],
+    held: npt.NDArray[np.bool_],
+    settings: FitSettings,
+    *,
+    deadline: float | None,
+    report: Callable[[TrainingProgress], None],
+) -> Trained:
+    """Train the networks of `table`; all relatives must be encoded."""
+    mine = encoded[table]
+    tokens = mine.layout.tokens
+    history = Featurizer.of(tokens, [1.0] * len(tokens), settings.seed)
+    teaching = np.flatnonzero(~held)
+    if not tokens or not len(teaching):
+        return Trained(None, None, history, None)
+    counts = [
+        np.bincount(mine.codes[teaching][mine.counted[teaching, i], i], minlength=token.size)
+        for i, token in enumerate(tokens)
+    ]
+    kin = KinReader(table, analysis, encoded, history) if mine.siblings else None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        relatives = kin.network() if kin else None
+    width = WIDTH if relatives is not None else 0
+    network = TableNetwork.create(tokens, counts, settings.seed, context_width=width)
+    rows_train, rows_valid = _inner_split(table, analysis, teaching, settings.seed)
+    result = train(
+        network,
+        mine.codes,
+        rows_train,
+        rows_valid,
+        context=relatives,
+        inputs=kin,
+        loss_mask=mine.counted,
+        seed=settings.seed,
+        deadline=deadline,
+        threads=settings.threads,
+        report=report,
+    )
+    network.eval()
+    if relatives is not None:
+        relatives.eval()
+    return Trained(network, relatives, history, result)
+
+
+def _inner_split(
+    table: str, analysis: Analysis, teaching: npt.NDArray[np.int64], seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the rows that teach and those that say when to stop, split by entity."""
+    if len(teaching) < _FEW_ROWS:
+        return teaching, teaching
+    entity = entity_table(analysis, table)
+    chance = generator(seed, entity, 0, "inner").random(analysis.rows[entity])
+    apart = chance[entity_rows(analysis, table, entity)][teaching] < _INNER_SHARE
+    if not apart.any() or apart.all():
+        apart = generator(seed, table, 0, "inner rows").random(len(teaching)) < _INNER_SHARE
+        apart[0] = True
+    return teaching[~apart], teaching[apart]
+
+
+class KinReader:
+    """Gives `train` what the rows of one owned table hear of their relatives."""
+
+    def __init__(
+        self,
+        table: str,
+        analysis: Analysis,
+        encoded: Mapping[str, Encoded],
+        history: Featurizer,
+    ) -> None:
+        began = time.monotonic()
+        structure = analysis.family[table]
+        self._mine = encoded[table]
+        siblings = self._mine.siblings
+        assert siblings is not None
+        self._siblings: Siblings = siblings
+        owner = analysis.family.owner_of(table)
+        grand = analysis.family.owner_of(owner)
+        self._owner = encoded[owner]
+        self._grand = encoded[grand] if grand else None
+        self._grand_rows = analysis.owners(owner) if grand else None
+        sequence = structure.sequence
+        self.history = sequence is not None and not sequence.long
+        self._points = history.points(self._mine.codes)
+        mean_count = len(siblings.owner) / max(1, len(np.unique(siblings.owner)))
+        self.latent = mean_count >= _LATENT_MEAN
+        self._pooled, self._running = self._means()
+        self._left = self._remaining(structure.sequence is not None)
+        del began
+
+    def network(self) -> RelativesNetwork:
+        """Return an untrained network that reads these relatives."""
+        return RelativesNetwork(
+            self._owner.layout.tokens,
+            self._grand.layout.tokens if self._grand else None,
+            self._mine.layout.tokens if self.history else None,
+            self._points.shape[1],
+            latent=self.latent,
+        )
+
+    def _means(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the mean point of all siblings by owner, and of the earlier ones by row."""
+        siblings = self._siblings
+        owners = int(siblings.owner.max(initial=-1)) + 1
+        sums = np.zeros((owners, self._points.shape[1]), np.float32)
+        np.add.at(sums, siblings.owner, self._points)
+        counts = np.maximum(np.bincount(siblings.owner, minlength=owners), 1)[:, None]
+        running = np.zeros((1, self._points.shape[1]), np.float32)
+        if self.history:
+            ordered = self._points[siblings.order].astype(np.float64)
+            total = np.cumsum(ordered, axis=0) - ordered
+            begins = np.flatnonzero(siblings.position[siblings.order] == 0)
+            lengths = np.diff(np.append(begins, len(ordered)))
+            total -= np.repeat(total[begins], lengths, axis=0)
+            running = np.empty_like(self._points)
+            running[siblings.order] = total
+            running /= np.maximum(siblings.position, 1)[:, None]
+        return (sums / counts).astype(np.float32), running
+
+    def _remaining(self, ordered: bool) -> npt.NDArray[np.float32]:
+        """Return the span that is left before each row, in units."""
+        siblings = self._siblings
+        steps = self._mine.layout.of_kind(PieceKind.STEP)
+        left = np.zeros(len(siblings.owner), np.float32)
+        if not ordered or not steps or not self.history or self._mine.steps is None:
+            return left
+        passed = self._mine.steps[siblings.order].cumsum()
+        begins = np.flatnonzero(siblings.position[siblings.order] == 0)
+        lengths = np.diff(np.append(begins, len(passed)))
+        ends = passed[begins + lengths - 1] if len(begins) else passed[:0]
+        before = passed - self._mine.steps[siblings.order]
+        left[siblings.order] = np.repeat(ends, lengths) - before
+        return left
+
+    def __call__(self, rows: npt.NDArray[np.int64]) -> Kin:
+        """Return the relatives of `rows`."""
+        siblings = self._siblings
+        owner = siblings.owner[rows]
+        place = Place(
+            _float(siblings.position[rows]),
+            _float(siblings.count[rows]),
+            _float(self._left[rows]),
+        )
+        kin = Kin(
+            owner=_long(self._owner.codes[owner]),
+            grand=_long(self._grand.codes[self._grand_rows[owner]])
+            if self._grand and self._grand_rows is not None
+            else None,
+            place=place,
+            pooled=torch.from_numpy(self._pooled[owner]),
+            weight=1 / place.count,
+        )
+        if not self.history:
+            return kin
+        previous, second = siblings.previous[rows], siblings.second[rows]
+        return Kin(
+            owner=kin.owner,
+            grand=kin.grand,
+            place=place,
+            previous=_long(self._mine.codes[previous]),
+            second=_long(self._mine.codes[second]),
+            before=torch.from_numpy(np.stack([previous >= 0, second >= 0], axis=1)).float(),
+            mean=torch.from_numpy(self._running[rows]),
+            pooled=kin.pooled,
+            weight=kin.weight,
+        )
+
+
+def _long(codes: npt.NDArray[np.uint16]) -> Tensor:
+    return torch.from_numpy(codes.astype(np.int64))
+
+
+def _float(values: npt.NDArray[np.int64] | npt.NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32))
