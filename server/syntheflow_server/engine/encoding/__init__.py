@@ -9,11 +9,13 @@ from syntheflow_server.engine.encoding.choose import (
     column_order,
     fit_codec,
 )
+from syntheflow_server.engine.encoding.guide import best_guide
 
 __all__ = [
     "Codec",
     "State",
     "Token",
+    "best_guide",
     "codec_from_state",
     "codec_to_state",
     "column_order",

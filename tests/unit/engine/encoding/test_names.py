@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from syntheflow_server.domain.schema import Column
-from syntheflow_server.engine.encoding import Codec, fit_codec
+from syntheflow_server.engine.encoding import Codec, best_guide, fit_codec
 
 
 def fitted(values: pa.Array, guide: np.ndarray | None = None) -> Codec:
@@ -57,3 +57,13 @@ def test_integer_codes_stay_integers() -> None:
     codec = fitted(values)
     assert codec.kinds == ("nominal",)
     assert decoded(codec, codec.encode(values)) == values.to_pylist()
+
+
+def test_the_guide_is_the_column_that_tells_the_values_apart() -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.permutation(np.repeat(np.arange(400), 20))
+    noise, close, many = rng.integers(0, 9, 8000), rows // 50, rows
+    values = pa.array([f"town {i}" for i in rows])
+    assert best_guide(values, [noise, many, close]) is close
+    assert best_guide(values, [noise]) is None
+    assert best_guide(pa.array(["a", "b"] * 4000), [close]) is None
