@@ -12,6 +12,7 @@ from syntheflow_server.engine.encoding.base import combined
 
 _MANY_VALUES = 256
 _GUIDE_CODES = 64
+_SPREADS = 3
 
 
 def best_guide(
@@ -21,7 +22,7 @@ def best_guide(
 
     Returns None if `values` has so few different ones that no guide is needed, or if no
     column with at most 64 codes says more about them than chance: mutual information
-    less its bias (Miller and Madow, (rows - 1)(columns - 1) / 2n).
+    less what independent columns show (its bias and three standard deviations).
     """
     table = combined(values).dictionary_encode()
     count = len(table.dictionary)
@@ -47,4 +48,6 @@ def _mutual_information(
     own, other = np.bincount(first), np.bincount(second)
     expected = own[pairs // wide] * (other[pairs % wide] / rows)
     told = float((counts / rows * np.log(counts / expected)).sum())
-    return told - (np.count_nonzero(own) - 1) * (np.count_nonzero(other) - 1) / (2 * rows)
+    # Under independence 2n times the information is chi-squared with these degrees.
+    degrees = (np.count_nonzero(own) - 1) * (np.count_nonzero(other) - 1)
+    return told - (degrees + _SPREADS * np.sqrt(2 * degrees)) / (2 * rows)
