@@ -13,6 +13,8 @@ from syntheflow.values import Job, Schema
 if TYPE_CHECKING:
     from rich.console import Console
 
+_PLAIN_SECONDS = 5.0
+
 
 def table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under headings; a heading that begins with `>` is for numbers."""
@@ -69,13 +71,16 @@ def references(schema: Schema) -> list[str]:
 
 
 @contextmanager
-def progress(console: Console, what: str, total: float | None) -> Iterator[Callable[..., None]]:
+def progress(
+    console: Console, what: str, total: float | None, *, at_once: bool = False
+) -> Iterator[Callable[..., None]]:
     """Show a bar on a terminal while the block works; the value is told by `tell(done, text)`.
 
-    Without a terminal only new texts are printed, so that logs stay short.
+    Without a terminal a new text is printed every five seconds, so that logs stay
+    short; the first one at once if `at_once`.
     """
     if not console.is_terminal:
-        yield _plain_progress(console, what)
+        yield _plain_progress(console, what, 0.0 if at_once else time.monotonic())
         return
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
@@ -94,14 +99,14 @@ def progress(console: Console, what: str, total: float | None) -> Iterator[Calla
         yield tell
 
 
-def _plain_progress(console: Console, what: str) -> Callable[..., None]:
-    last, said = "", 0.0
+def _plain_progress(console: Console, what: str, said: float) -> Callable[..., None]:
+    last = ""
 
     def tell(done: float, text: str = "") -> None:
         nonlocal last, said
         del done
         now = time.monotonic()
-        if text and text != last and now - said >= 1:
+        if text and text != last and now - said >= _PLAIN_SECONDS:
             last, said = text, now
             console.print(f"{what}: {text}")
 

@@ -158,7 +158,7 @@ def follow(session: Session, client: Client, job: Job, what: str, *, cancel: boo
     Ctrl-C cancels it if `cancel`, and says so; SyntheflowError if it fails.
     """
     try:
-        with render.progress(session.err, what, 1.0) as tell:
+        with render.progress(session.err, what, 1.0, at_once=True) as tell:
             return client.wait(
                 job.name, on_progress=lambda now: tell(now.progress, render.job_text(now))
             )
