@@ -33,8 +33,8 @@ def plain_text(values: pa.Array) -> pa.Array:
 
 def _float_text(values: pa.Array) -> pa.Array:
     text = pc.cast(values, pa.string())
-    # Arrow writes 1.0 as 1; from 1e15 on it writes an exponent.
-    whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 1e15))
+    # Arrow writes 1.0 as 1; from 1e10 on it writes whole numbers with an exponent.
+    whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 1e10))
     if not pc.any(whole).as_py():
         return text
     return pc.if_else(whole, pc.binary_join_element_wise(text, ".0", ""), text)
