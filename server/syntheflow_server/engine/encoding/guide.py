@@ -12,7 +12,7 @@ from syntheflow_server.engine.encoding.base import combined
 
 _MANY_VALUES = 256
 _GUIDE_CODES = 64
-_SPREADS = 3
+_MORE_THAN_CHANCE = 1.1
 
 
 def best_guide(
@@ -21,8 +21,8 @@ def best_guide(
     """Return the one of `others` (codes [n] of other columns) that says most about `values`.
 
     Returns None if `values` has so few different ones that no guide is needed, or if no
-    column with at most 64 codes says more about them than chance: mutual information
-    less what independent columns show (its bias and three standard deviations).
+    column with at most 64 codes says clearly more about them (in mutual information)
+    than it says when its rows are shuffled.
     """
     table = combined(values).dictionary_encode()
     count = len(table.dictionary)
@@ -30,11 +30,13 @@ def best_guide(
         return None
     index = table.indices.fill_null(count).to_numpy(zero_copy_only=False).astype(np.int64)
     best, guide = 0.0, None
+    shuffle = np.random.default_rng(0)
     for codes in others:
         wide = int(codes.max(initial=0)) + 1
         if not 1 < wide <= _GUIDE_CODES:
             continue
-        told = _mutual_information(index, codes, wide)
+        chance = _mutual_information(index, shuffle.permutation(codes), wide)
+        told = _mutual_information(index, codes, wide) - _MORE_THAN_CHANCE * chance
         if told > best:
             best, guide = told, codes
     return guide
@@ -47,7 +49,4 @@ def _mutual_information(
     pairs, counts = np.unique(first * wide + second, return_counts=True)
     own, other = np.bincount(first), np.bincount(second)
     expected = own[pairs // wide] * (other[pairs % wide] / rows)
-    told = float((counts / rows * np.log(counts / expected)).sum())
-    # Under independence 2n times the information is chi-squared with these degrees.
-    degrees = (np.count_nonzero(own) - 1) * (np.count_nonzero(other) - 1)
-    return told - (degrees + _SPREADS * np.sqrt(2 * degrees)) / (2 * rows)
+    return float((counts / rows * np.log(counts / expected)).sum())
