@@ -15,19 +15,17 @@ from torch import Tensor, nn
 
 from syntheflow_server.engine.cvae.network import TableNetwork
 from syntheflow_server.engine.cvae.precision import keep_freed_memory
+from syntheflow_server.engine.cvae.recipe import Recipe
 
 Rows = npt.NDArray[np.int64]
 Inputs = Callable[[Rows], Any]
 
-_RATE = 8e-3
 _BETAS = (0.9, 0.98)
-_DECAY = 0.01
 _CLIP = 1.0
 _EMA = 0.99
-_WARM_UP = 0.1
-_PATIENCE = 3
 _REPORT_SECONDS = 0.3
-_EVALUATION_ROWS = 4096
+_EVALUATION_CELLS = 1 << 16
+_VALIDATION_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +49,6 @@ class TrainingResult:
     train_loss: float
     seconds: float
     stopped: str
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Settings that depend on the number of training rows."""
-
-    batch: int
-    epochs: float
-    rate: float
-
-    @classmethod
-    def of(cls, rows: int) -> Recipe:
-        """Return the recipe for so many rows."""
-        batch = 256 if rows >= 4096 else 128 if rows >= 1024 else 64
-        steps = max(rows * 6, min(rows * 30, 40_000)) / batch
-        if rows > 100_000:
-            steps = max(300_000, rows * 2) / batch
-        return cls(batch=min(batch, rows), epochs=steps * batch / rows, rate=_RATE)
 
 
 def train(
@@ -98,17 +78,12 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     run = _Run(network, codes, context, inputs, loss_mask)
+    plan = recipe or Recipe.of(len(rows_train))
+    rng = np.random.default_rng(seed)
+    course = _Course(run, rows_train, rows_valid, plan, rng, report or (lambda _: None))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _fit(
-            run,
-            rows_train,
-            rows_valid,
-            recipe or Recipe.of(len(rows_train)),
-            np.random.default_rng(seed),
-            deadline,
-            report or (lambda _: None),
-        )
+        return course.finish(deadline)
 
 
 class _Run:
@@ -145,16 +120,18 @@ class _Run:
         total = nats.sum() / len(rows)
         return total if extra is None else total + extra.mean()
 
-    def validate(self, rows: Rows) -> float:
-        """Return the mean nats a row of the averaged weights."""
+    def validate(self, rows: Rows, tick: Callable[[], None]) -> float:
+        """Return the mean nats a row of the averaged weights; calls `tick` on the way."""
         self.swap()
         for module in self.modules:
             module.eval()
         total = 0.0
         with torch.no_grad():
-            for start in range(0, len(rows), _EVALUATION_ROWS):
-                part = rows[start : start + _EVALUATION_ROWS]
+            size = max(128, _EVALUATION_CELLS // max(1, self.codes.shape[1]))
+            for start in range(0, len(rows), size):
+                part = rows[start : start + size]
                 total += float(self.loss(part, smooth=False)) * len(part)
+                tick()
         for module in self.modules:
             module.train()
         self.swap()
@@ -178,85 +155,101 @@ class _Run:
                 parameter.copy_(best)
 
 
-def _optimizer(run: _Run, rate: float) -> torch.optim.Optimizer:
+def _optimizer(run: _Run, rate: float, decay: float) -> torch.optim.Optimizer:
     named = [pair for module in run.modules for pair in module.named_parameters()]
     learned = [(name, p) for name, p in named if p.requires_grad]
     # Biases hold the log marginals: shrinking them would flatten every distribution.
     matrices = [p for name, p in learned if "bias" not in name and p.dim() > 1]
     vectors = [p for name, p in learned if "bias" in name or p.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": _DECAY}]
+    groups = [{"params": matrices, "weight_decay": decay}]
     if vectors:
         groups.append({"params": vectors, "weight_decay": 0.0})
     return torch.optim.AdamW(groups, lr=rate, betas=_BETAS, fused=True)
 
 
-def _rate_at(step: int, steps: int) -> float:
-    warm = max(1, round(steps * _WARM_UP))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+class _Course:
+    """One run through the rows: steps, evaluations, and when to stop."""
 
+    def __init__(
+        self,
+        run: _Run,
+        rows_train: Rows,
+        rows_valid: Rows,
+        recipe: Recipe,
+        rng: np.random.Generator,
+        report: Callable[[TrainingProgress], None],
+    ) -> None:
+        self.run, self.recipe, self.rng, self.report = run, recipe, rng, report
+        self.rows_train = rows_train
+        valid = rows_valid if len(rows_valid) else rows_train
+        self.rows_valid = valid[:: -(-len(valid) // _VALIDATION_ROWS)]
+        self.epoch = recipe.steps_per_epoch(len(rows_train))
+        self.steps = max(1, round(self.epoch * recipe.epochs))
+        self.optimizer = _optimizer(run, recipe.rate, recipe.decay(len(rows_train)))
+        self.order = rng.permutation(rows_train)
+        self.step, self.loss = 0, torch.tensor(math.nan)
+        self.began, self.reported = time.monotonic(), -math.inf
+        self.best, self.validation, self.worse = math.inf, math.nan, 0
 
-def _fit(
-    run: _Run,
-    rows_train: Rows,
-    rows_valid: Rows,
-    recipe: Recipe,
-    rng: np.random.Generator,
-    deadline: float | None,
-    report: Callable[[TrainingProgress], None],
-) -> TrainingResult:
-    began = time.monotonic()
-    optimizer = _optimizer(run, recipe.rate)
-    per_epoch = max(1, len(rows_train) // recipe.batch)
-    steps = max(1, round(per_epoch * recipe.epochs))
-    every = max(1, per_epoch // 2)
-    best, worse, last_loss, validation = math.inf, 0, math.nan, math.nan
-    stopped, step, reported = "finished", 0, -math.inf
-    order = rng.permutation(rows_train)
-    while step < steps:
-        place = step % per_epoch
-        if place == 0 and step:
-            order = rng.permutation(rows_train)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate * _rate_at(step, steps)
-        loss = run.loss(order[place * recipe.batch : (place + 1) * recipe.batch], smooth=True)
-        optimizer.zero_grad(set_to_none=True)
+    def finish(self, deadline: float | None) -> TrainingResult:
+        """Train to the end, load the best averaged weights, return what it came to."""
+        every, stopped = max(1, self.epoch // 2), "finished"
+        while self.step < self.steps:
+            self._advance()
+            self._tell()
+            late = deadline is not None and time.monotonic() >= deadline
+            if self.step % every == 0 or self.step == self.steps or late:
+                self._evaluate()
+            if late or self.worse >= self.recipe.patience:
+                stopped = "deadline" if late else "no progress"
+                break
+        self.run.load_best()
+        return TrainingResult(
+            epochs=self.step / self.epoch,
+            steps=self.step,
+            validation_loss=self.best,
+            train_loss=float(self.loss),
+            seconds=time.monotonic() - self.began,
+            stopped=stopped,
+        )
+
+    def _advance(self) -> None:
+        """Make one step."""
+        place, batch = self.step % self.epoch, self.recipe.batch
+        if place == 0 and self.step:
+            self.order = self.rng.permutation(self.rows_train)
+        rate = self.recipe.rate_at(self.step, len(self.rows_train))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        loss = self.run.loss(self.order[place * batch : (place + 1) * batch], smooth=True)
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(run.parameters, _CLIP)
-        optimizer.step()
-        share = min(_EMA, (1 + step) / (10 + step))
-        torch._foreach_lerp_(run.average, run.weights, 1 - share)
-        step += 1
+        nn.utils.clip_grad_norm_(self.run.parameters, _CLIP)
+        self.optimizer.step()
+        kept = min(_EMA, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self.run.average, self.run.weights, 1 - kept)
+        self.step += 1
+        self.loss = loss.detach()
+
+    def _evaluate(self) -> None:
+        self.validation = self.run.validate(self.rows_valid, self._tell)
+        self.worse = self.worse + 1 if self.validation >= self.best else 0
+        if self.validation < self.best:
+            self.best = self.validation
+            self.run.keep()
+
+    def _tell(self) -> None:
+        """Report, unless that was done a moment ago."""
         now = time.monotonic()
-        late = deadline is not None and now >= deadline
-        if step % every == 0 or step == steps or late:
-            validation = run.validate(rows_valid if len(rows_valid) else rows_train)
-            worse = worse + 1 if validation >= best else 0
-            if validation < best:
-                best = validation
-                run.keep()
-        if now - reported > _REPORT_SECONDS:
-            reported, last_loss = now, float(loss.detach())
-            spent = now - began
-            report(
-                TrainingProgress(
-                    fraction=step / steps,
-                    train_loss=last_loss,
-                    validation_loss=validation,
-                    rows_per_second=step * recipe.batch / max(spent, 1e-9),
-                    eta_seconds=spent / step * (steps - step),
-                )
+        if now - self.reported < _REPORT_SECONDS:
+            return
+        self.reported, spent = now, now - self.began
+        self.report(
+            TrainingProgress(
+                fraction=self.step / self.steps,
+                train_loss=float(self.loss),
+                validation_loss=self.validation,
+                rows_per_second=self.step * self.recipe.batch / max(spent, 1e-9),
+                eta_seconds=spent / self.step * (self.steps - self.step),
             )
-        if late or worse >= _PATIENCE:
-            stopped = "deadline" if late else "no progress"
-            break
-    run.load_best()
-    return TrainingResult(
-        epochs=step / per_epoch,
-        steps=step,
-        validation_loss=best,
-        train_loss=last_loss,
-        seconds=time.monotonic() - began,
-        stopped=stopped,
-    )
+        )
