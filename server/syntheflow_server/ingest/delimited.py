@@ -123,7 +123,9 @@ def _refusal(error: duckdb.Error, table: str, dialect: Dialect) -> Exception:
 
 
 def _ragged(table: str, row: int | None, expected: int, found: int) -> Exception:
-    rule = f"the row has {found} values where {expected} are expected"
+    # DuckDB stops counting at the first value too many.
+    amount = f"more than {expected}" if found > expected else str(found)
+    rule = f"the row has {amount} values where {expected} are expected"
     return bad_file(table, rule, row=row, reason="ROW_RAGGED")
 
 

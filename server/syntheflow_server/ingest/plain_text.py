@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import charset_normalizer
 import pyarrow as pa
 
+from syntheflow_server.ingest.encodings import likeliest_encoding
 from syntheflow_server.ingest.tables import bad_file
 
 _CHUNK = 1 << 22
@@ -24,12 +24,6 @@ _MARKS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
-# The order decides between encodings that fit alike.
-_CANDIDATES = [
-    "cp1252", "cp1250", "cp1251", "koi8_r", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
-    "shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "mac_roman", "cp437", "cp850",
-]  # fmt: skip
-_MANY_BYTES = {"shift_jis", "euc_jp", "gb18030", "big5", "euc_kr"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,23 +105,7 @@ def _unmarked_encoding(path: Path, table: str) -> str:
     wrong, right = _utf8_balance(sample)
     if right > 4 * wrong:
         raise _undecodable(table, "utf-8", _line_of(path, fault))
-    return _likeliest(sample)
-
-
-def _likeliest(sample: bytes) -> str:
-    """Return the likeliest encoding that is not UTF; cp1252 where nothing speaks against it."""
-    matches = charset_normalizer.from_bytes(sample, cp_isolation=_CANDIDATES)
-    best = matches.best()
-    if best is None:
-        return "cp1252"
-    for match in matches:
-        alike = match.chaos <= best.chaos and match.coherence >= best.coherence
-        if alike and "cp1252" in {match.encoding, *match.could_be_from_charset}:
-            return "cp1252"
-    # Without a language in it, any single-byte set fits any bytes.
-    if best.coherence == 0 and best.encoding not in _MANY_BYTES:
-        return "cp1252"
-    return str(best.encoding)
+    return likeliest_encoding(sample)
 
 
 def _utf8_balance(sample: bytes) -> tuple[int, int]:
