@@ -8,7 +8,6 @@ becomes text. Texts that all are dates become dates.
 from __future__ import annotations
 
 import json
-import re
 from itertools import islice
 from pathlib import Path
 
@@ -190,18 +189,28 @@ def _family(first: str) -> str:
 
 
 def _refusal(error: duckdb.Error, path: Path, form: str, table: str) -> Exception:
-    """Turn DuckDB's message into one without content; in arrays Python finds the line."""
-    message = str(error)
-    if "maximum_object_size" in message:
+    """Turn DuckDB's message, which may quote values, into one that names the place."""
+    if "maximum_object_size" in str(error):
         return bad_file(table, f"an object is larger than {_OBJECT_LIMIT >> 20} MiB")
-    if line := re.search(r"in line (\d+)", message):
-        return bad_file(table, "the line is not one JSON object", row=int(line[1]))
-    if form == "array" and path.stat().st_size <= _WHOLE_LIMIT:
+    if form == "newline_delimited":
+        return bad_file(table, "the line is not one JSON object", row=_first_bad_line(path))
+    if path.stat().st_size <= _WHOLE_LIMIT:
         try:
             json.loads(path.read_text("utf-8-sig"))
         except ValueError as fault:
             return _malformed(table, fault)
     return bad_file(table, "the file is not well-formed JSON")
+
+
+def _first_bad_line(path: Path) -> int | None:
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                if line.strip():
+                    json.loads(line)
+            except ValueError:
+                return number
+    return None
 
 
 def _malformed(table: str, error: ValueError) -> Exception:
