@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import html
+import os
 import socket
 from collections.abc import Iterator
 
@@ -92,6 +93,6 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
         raise OSError(
-            f"cannot listen for HTTP on {host}:{port}: {error.strerror or error}; "
+            f"cannot listen for HTTP on {host}:{port}: {os.strerror(error.errno or 0)}; "
             "is another server running there? Choose another with --http-port"
         ) from error
