@@ -1,0 +1,44 @@
+"""Tasks for tests of processes; they run in spawned ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from syntheflow_server.domain.errors import InvalidArgumentError, Violation
+from syntheflow_server.jobs.process import Progress
+
+
+def double(report, number):
+    report(Progress(0.5, "doubling", {}))
+    return number * 2
+
+
+def hold(_report, size):
+    return len(bytearray(b"x") * size)
+
+
+def refuse(_report):
+    raise InvalidArgumentError(
+        "the rule", reason="RULE", violations=(Violation(field="f", rule="r", column="c"),)
+    )
+
+
+def leak(_report):
+    raise ValueError("Mrs Secret")
+
+
+def unpicklable(_report):
+    return lambda: None
+
+
+def kill(_report):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave(_report):
+    os._exit(7)
+
+
+def manners(_report):
+    return os.environ["OMP_NUM_THREADS"], signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
