@@ -38,8 +38,10 @@ class ColumnShapes(TableMetric):
     ) -> Finding:
         """Compare all real rows with the synthetic ones, column by column."""
         real, synthetic = evidence.marginals(table)
-        if not real.num_rows or not synthetic.num_rows:
-            return Finding(reason="no rows to compare")
+        if not real.num_rows:
+            return Finding(reason="no real rows to compare with")
+        if not synthetic.num_rows:
+            return Finding(score=self.score(0.0, 0.0, f"There are no synthetic rows of {table}."))
         kinds = column_kinds(evidence.schema, table, evidence.train(table))
         mask = halves(evidence, table)
         half = None if mask is None else pa.array(mask)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from syntheflow_server.quality.evidence import Evidence
 from syntheflow_server.quality.features import Features, FeatureSpace
@@ -52,7 +53,8 @@ def attraction(
         evidence.synthetic(table), SYNTHETIC_ROWS, table, "neighbours of synthetic"
     )
     real = pa.concat_tables([train.take(chosen[0]), holdout.take(chosen[1])])
-    votes = _votes(space.encode(real), space.encode(synthetic), beat)
+    with threadpool_limits(limits=1):
+        votes = _votes(space.encode(real), space.encode(synthetic), beat)
     held_out = np.repeat([False, True], [len(chosen[0]), len(chosen[1])])
     owners = np.concatenate([groups.train[chosen[0]], groups.holdout[chosen[1]]])
     # A parent with rows on both sides is two groups.
