@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 _WARM_UP_EPOCHS = 1.0
 _WARM_UP_SHARE = 0.1
+_LEAST_STEPS = 400
+_LEAST_MEMORY = 30
+_LEAST_BETWEEN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Recipe:
     batch: int
     epochs: float
     rate: float
-    forgetting: float = 8.0
+    forgetting: float
     patience: int = 3
 
     @classmethod
@@ -33,15 +36,36 @@ class Recipe:
         rate; large ones see about 600,000 rows in all, at least two and a half times.
         """
         small = rows < 4096
-        batch = 32 if rows < 512 else 64 if small else 128 if rows < 50_000 else 256
+        batch = (
+            16
+            if rows < 256
+            else 32
+            if rows < 512
+            else 64
+            if small
+            else 128
+            if rows < 50_000
+            else 256
+        )
         if rows >= 200_000:
             batch = 512
-        epochs = min(20.0, max(2.5, 600_000 / rows))
-        return cls(batch=min(batch, rows), epochs=epochs, rate=4e-3 if small else 8e-3)
+        batch = min(batch, rows)
+        epoch = max(1, rows // batch)
+        # Fifty rows have three batches: count steps there, not epochs.
+        return cls(
+            batch=batch,
+            epochs=max(min(20.0, max(2.5, 600_000 / rows)), _LEAST_STEPS / epoch),
+            rate=4e-3 if small else 8e-3,
+            forgetting=max(8.0, _LEAST_MEMORY / epoch),
+        )
 
     def steps_per_epoch(self, rows: int) -> int:
         """Return how many batches an epoch has (an incomplete one is left out)."""
         return max(1, rows // self.batch)
+
+    def evaluate_every(self, rows: int) -> int:
+        """Return the steps between two looks at the validation rows: half an epoch."""
+        return max(_LEAST_BETWEEN, self.steps_per_epoch(rows) // 2)
 
     def decay(self, rows: int) -> float:
         """Return AdamW's weight decay: its time constant is `forgetting` epochs."""

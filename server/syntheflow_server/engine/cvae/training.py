@@ -193,7 +193,7 @@ class _Course:
 
     def finish(self, deadline: float | None) -> TrainingResult:
         """Train to the end, load the best averaged weights, return what it came to."""
-        every, stopped = max(1, self.epoch // 2), "finished"
+        every, stopped = self.recipe.evaluate_every(len(self.rows_train)), "finished"
         while self.step < self.steps:
             self._advance()
             self._tell()
