@@ -18,6 +18,7 @@ from syntheflow_server.engine.layout import Layout
 from syntheflow_server.engine.settings import FitSettings
 
 _UNIT_ROWS = 16_384
+_FAMILY_ROWS = 40_000
 _FEWEST_ROOTS = 1024
 
 
@@ -60,15 +61,18 @@ class FittedModel:
     def blocks(self) -> dict[str, int]:
         """Rows of each root table that one unit makes: a constant of the model.
 
-        Such that a unit holds about 16,384 rows of all its tables together; small tables
+        Such that a unit holds about 16,384 rows, or 40,000 where siblings are made one
+        after another (larger batches are faster), of all its tables together; small tables
         get smaller blocks so that the last, partly used one costs little.
         """
         blocks = {}
         for root in self.family.roots:
             rows = max(1, self.family[root].rows)
             everything = sum(self.family[name].rows for name in self.family.below(root))
-            block = max(1, int(_UNIT_ROWS * rows / max(everything, 1)))
-            if not self.family.owned_by(root):
+            alone = not self.family.owned_by(root)
+            target = _UNIT_ROWS if alone else _FAMILY_ROWS
+            block = max(1, int(target * rows / max(everything, 1)))
+            if alone:
                 block = min(block, max(_FEWEST_ROOTS, 1 << (rows - 1).bit_length()))
             blocks[root] = block
         return blocks

@@ -91,21 +91,14 @@ class _Tokens(nn.Module):
         with torch.no_grad():
             for token, start in zip(tokens, starts.tolist(), strict=False):
                 smooth_start(self.weight[start : start + token.size], token.places)
-        self.width = len(sizes) * _EMBEDDING
+        # A relative without tokens still counts as one silent figure.
+        self.width = max(1, len(sizes) * _EMBEDDING)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return [B, T * embedding] for codes [B, T]."""
+        if not len(self.offsets):
+            return torch.zeros(len(codes), 1)
         return functional.embedding(codes + self.offsets, self.weight).flatten(1)
-
-
-def linear(width: int, out: int) -> nn.Linear:
-    """Return a linear layer; a relative without tokens still has a bias to say that it is."""
-    if width:
-        return nn.Linear(width, out)
-    layer = nn.utils.skip_init(nn.Linear, 0, out)
-    assert isinstance(layer, nn.Linear)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 class RelativesNetwork(nn.Module):
@@ -123,15 +116,15 @@ class RelativesNetwork(nn.Module):
         super().__init__()
         self.history, self.latent = own is not None, latent
         self.owner_tokens = _Tokens(owner)
-        self.from_owner = linear(self.owner_tokens.width, _HIDDEN)
+        self.from_owner = nn.Linear(self.owner_tokens.width, _HIDDEN)
         self.grand_tokens = _Tokens(grand) if grand is not None else None
         if self.grand_tokens is not None:
-            self.from_grand = linear(self.grand_tokens.width, _HIDDEN)
+            self.from_grand = nn.Linear(self.grand_tokens.width, _HIDDEN)
         self.from_place = nn.Linear(NUMBERS, _HIDDEN)
         if own is not None:
             self.own_tokens = _Tokens(own)
-            self.from_previous = linear(self.own_tokens.width, _HIDDEN)
-            self.from_second = linear(self.own_tokens.width, _HIDDEN)
+            self.from_previous = nn.Linear(self.own_tokens.width, _HIDDEN)
+            self.from_second = nn.Linear(self.own_tokens.width, _HIDDEN)
             self.from_mean = nn.Linear(points, _HIDDEN)
         if latent:
             self.prior = nn.Sequential(nn.Linear(_HIDDEN, 64), nn.SiLU(), nn.Linear(64, 2 * LATENT))

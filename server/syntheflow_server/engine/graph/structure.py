@@ -63,13 +63,15 @@ class Link(_Frozen):
 class Sequence(_Frozen):
     """How siblings follow one another.
 
-    `order` is the column that rises along siblings, "" for none; `unit` its smallest
-    step in the column's own units; `strict` forbids equal neighbours; `long` means too many
-    siblings to make one after another: they are made at once.
+    `order` is the column that rises along siblings, "" for none; `unit` its smallest step
+    in the column's own units; `high` a value that few real rows exceed; `strict` forbids
+    equal neighbours; `long` means too many siblings to make one after another: they are
+    made at once.
     """
 
     order: str = ""
     unit: int = 1
+    high: int = 0
     strict: bool = False
     long: bool = False
 

@@ -79,8 +79,8 @@ class PatternKey(KeyMaker):
         turns = np.asarray(self.turns)
         within = np.zeros(len(turns), np.int64)
         shares = np.bincount(turns, minlength=len(self.shapes))
-        for shape in range(len(self.shapes)):
-            mine = turns == shape
+        for number in range(len(self.shapes)):
+            mine = turns == number
             within[mine] = np.arange(mine.sum())
         turn = rows % len(turns)
         chosen = turns[turn]
@@ -102,11 +102,11 @@ class PatternKey(KeyMaker):
                 continue
             letters = np.array(list(text))
             digits = np.empty((len(count), length), letters.dtype)
-            for i in range(length - 1, -1, -1):
+            for at in range(length - 1, -1, -1):
                 if left < len(letters):  # all places told apart: the rest may be anything
-                    place = (mix(noise, seed + i) >> np.uint64(2)).astype(np.int64)
+                    place = (mix(noise, seed + at) >> np.uint64(2)).astype(np.int64)
                     left = _MOST_PLACES
-                digits[:, i] = letters[place % len(letters)]
+                digits[:, at] = letters[place % len(letters)]
                 place, left = place // len(letters), left // len(letters)
             parts.append(np.ascontiguousarray(digits).view(f"<U{length}")[:, 0])
         result = parts[-1]

@@ -19,13 +19,16 @@ from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
 
 Ints = npt.NDArray[np.int64]
 _BATCH = 16_384
+_SAMPLER_BATCH = 4096
+_SMALLEST = 32
 
 
 def draw_root(
     runtime: Runtime, table: str, seed: int, unit: int, first_row: int, rows: int
 ) -> Frame:
     """Return the frame of a root table's block `unit`."""
-    frame = Frame(table, unit, first_row, rows, np.zeros((rows, 0), np.uint16))
+    blank = np.zeros((rows, runtime.layout(table).size), np.uint16)
+    frame = Frame(table, unit, first_row, rows, blank)
     if table in runtime.samplers and rows:
         uniforms = _uniforms(runtime, frame, seed)
         given = _given(runtime.table(table), frame, seed)
@@ -38,14 +41,16 @@ def draw_children(
 ) -> Frame:
     """Return the frame of the rows that the rows of `above` own; `counts` [owners]."""
     owner = np.repeat(np.arange(above.rows), counts)
-    blank = np.zeros((len(owner), 0), np.uint16)
+    blank = np.zeros((len(owner), runtime.layout(table).size), np.uint16)
     frame = Frame(table, above.unit, first_row, len(owner), blank, above, owner)
     model = runtime.table(table)
     sequence = model.structure.sequence
     keeper = None
-    if sequence and sequence.order:
+    if sequence and sequence.order and above.rows:
         keeper = _keeper(runtime, frame, seed, counts)
-        frame.order = keeper.values
+        frame.order = keeper.values[:-1]
+    elif sequence and sequence.order:
+        frame.order = np.zeros(0, np.int64)
     if frame.rows and table in runtime.samplers:
         with torch.inference_mode():
             _Siblings(runtime, frame, seed, counts, keeper).draw()
@@ -92,8 +97,6 @@ def _keeper(runtime: Runtime, frame: Frame, seed: int, counts: Ints) -> OrderKee
         piece = runtime.piece(above.table, PieceKind.SPAN, table)
         assert piece.codec is not None
         span = decode_numbers(piece.codec, above.codes[:, piece.where], rng)[0]
-    starts = np.cumsum(counts) - counts
-    position = np.arange(frame.rows) - starts[frame.owner]
     pieces = (
         runtime.piece(table, PieceKind.STEP, sequence.order),
         runtime.piece(table, PieceKind.CALENDAR, sequence.order),
@@ -103,7 +106,7 @@ def _keeper(runtime: Runtime, frame: Frame, seed: int, counts: Ints) -> OrderKee
         sequence,
         runtime.lowest_steps.get(table, np.zeros(1, np.int64)),
         (first, span),
-        (frame.owner, position, counts[frame.owner]),
+        with_silent_row(frame.owner, counts),
         rng,
     )
 
@@ -122,22 +125,25 @@ def _numbers(piece: Piece, above: Frame, rng: np.random.Generator) -> Ints:
 
 
 class _Siblings:
-    """Draws all children of one frame, one place after another where siblings matter."""
+    """Draws all children of one frame, one place after another where siblings matter.
+
+    All arrays have one silent row more than the frame: batches are filled up with it to
+    few sizes, because the matrix library compiles its code anew for every new size.
+    """
 
     def __init__(
         self, runtime: Runtime, frame: Frame, seed: int, counts: Ints, keeper: OrderKeeper | None
     ) -> None:
-        self.frame, self.counts, self.keeper = frame, counts, keeper
+        self.frame, self.keeper = frame, keeper
         model = runtime.table(frame.table)
         assert model.relatives is not None
         self.net: RelativesNetwork = model.relatives
         self.sampler = runtime.samplers[frame.table]
         self.history = model.history
-        self.uniforms = _uniforms(runtime, frame, seed)
+        self.uniforms = np.pad(_uniforms(runtime, frame, seed), ((0, 1), (0, 0)))
         self.state = self._owner_state(seed)
-        frame.codes = np.zeros((frame.rows, model.layout.size), np.uint16)
-        starts = np.cumsum(counts) - counts
-        self.position = np.arange(frame.rows) - starts[frame.owner]
+        self.codes = np.zeros((frame.rows + 1, model.layout.size), np.uint16)
+        self.owner, self.position, self.count = with_silent_row(frame.owner, counts)
 
     def _owner_state(self, seed: int) -> Tensor:
         """Return each owner's message with the latent that its children share."""
@@ -153,35 +159,46 @@ class _Siblings:
 
     def draw(self) -> None:
         """Fill the frame's codes."""
-        if not self.net.history:
+        if self.net.history:
+            self._draw_by_place()
+        else:
             for start in range(0, self.frame.rows, _BATCH):
-                rows = np.arange(start, min(start + _BATCH, self.frame.rows))
+                rows = self._filled(np.arange(start, min(start + _BATCH, self.frame.rows)))
                 self._draw_rows(rows, Kin(self.state, None, self._place(rows)))
-            return
-        by_place = np.argsort(self.position, kind="stable")
-        ends = np.cumsum(np.bincount(self.position))
-        size = self.history.points(self.frame.codes[:1]).shape[1]
-        sums = np.zeros((len(self.counts), size), np.float32)
+        self.frame.codes = self.codes[:-1]
+
+    def _draw_by_place(self) -> None:
+        position = self.position[:-1]
+        by_place = np.argsort(position, kind="stable")
+        ends = np.cumsum(np.bincount(position))
+        sums = np.zeros((len(self.state), self.history.width), np.float32)
         start = 0
         for place, end in enumerate(ends.tolist()):
-            rows = by_place[start:end]
+            drawn = by_place[start:end]
             start = end
-            kin = self._kin(rows, place, sums)
-            self._draw_rows(rows, kin)
-            sums[self.frame.owner[rows]] += self.history.points(self.frame.codes[rows])
+            rows = self._filled(drawn)
+            self._draw_rows(rows, self._kin(rows, place, sums))
+            sums[self.owner[drawn]] += self.history.points(self.codes[drawn])
+
+    def _filled(self, rows: Ints) -> Ints:
+        """Return `rows` followed by the silent row, to a size that comes again."""
+        rest = len(rows) % _SAMPLER_BATCH
+        if not rest:
+            return rows
+        size = max(_SMALLEST, 1 << (rest - 1).bit_length())
+        return np.concatenate([rows, np.full(size - rest, self.frame.rows)])
 
     def _kin(self, rows: Ints, place: int, sums: npt.NDArray[np.float32]) -> Kin:
-        codes = self.frame.codes
         before = torch.zeros(len(rows), 2)
         before[:, 0], before[:, 1] = float(place > 0), float(place > 1)
         return Kin(
             owner=self.state,
             grand=None,
             place=self._place(rows),
-            previous=_long(codes[np.maximum(rows - 1, 0)]),
-            second=_long(codes[np.maximum(rows - 2, 0)]),
+            previous=_long(self.codes[np.maximum(rows - 1, 0)]),
+            second=_long(self.codes[np.maximum(rows - 2, 0)]),
             before=before,
-            mean=torch.from_numpy(sums[self.frame.owner[rows]] / max(place, 1)),
+            mean=torch.from_numpy(sums[self.owner[rows]] / max(place, 1)),
         )
 
     def _place(self, rows: Ints) -> Place:
@@ -191,17 +208,24 @@ class _Siblings:
             left = (keeper.last[rows] - keeper.previous(rows)) / keeper.sequence.unit
         return Place(
             torch.from_numpy(self.position[rows].astype(np.float32)),
-            torch.from_numpy(self.counts[self.frame.owner[rows]].astype(np.float32)),
+            torch.from_numpy(self.count[rows].astype(np.float32)),
             torch.from_numpy(left.astype(np.float32)),
         )
 
     def _draw_rows(self, rows: Ints, kin: Kin) -> None:
-        context = self.net.context(self.state[torch.from_numpy(self.frame.owner[rows])], kin)
+        context = self.net.context(self.state[torch.from_numpy(self.owner[rows])], kin)
         if self.keeper is not None:
             self.keeper.rows = rows
-        self.frame.codes[rows] = self.sampler.sample(
+        self.codes[rows] = self.sampler.sample(
             self.uniforms[rows], context=context, restrict=self.keeper
         )
+
+
+def with_silent_row(owner: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
+    """Return owner, position and count of each row, and of one more that nobody sees."""
+    starts = np.cumsum(counts) - counts
+    position = np.arange(len(owner)) - starts[owner]
+    return np.append(owner, 0), np.append(position, 0), np.append(counts[owner], 1)
 
 
 def _long(codes: npt.NDArray[np.uint16]) -> Tensor:

@@ -31,17 +31,19 @@ class Resolver:
     def __init__(self, runtime: Runtime, plan: SamplePlan, column: ColumnOf) -> None:
         self._runtime, self._plan, self._column = runtime, plan, column
         self._settled: set[int] = set()
+        self._frames: list[Frame] = []  # keeps ids from being used again
 
     def settle(self, frame: Frame) -> None:
         """Resolve all links of the frame and repair keys that repeat."""
         if id(frame) in self._settled:
             return
         self._settled.add(id(frame))
+        self._frames.append(frame)
         structure = self._runtime.model.family[frame.table]
         for link in structure.resolved:
             self.parents(frame, link)
         if structure.distinct:
-            settle_keys(self._runtime, self._plan, frame, self._column)
+            settle_keys(self._runtime, self._plan, frame, self._column, self)
 
     def parents(self, frame: Frame, link: Link) -> Ints:
         """Return the parent rows (-1: none) of the frame's rows."""
@@ -86,8 +88,11 @@ class Resolver:
                 more = rng.integers(0, index.stubs, len(rows) - len(stubs))
                 stubs = np.concatenate([stubs, self._parents_at(index, more)])
         ours = self._fixed_codes(frame, link, rows)
-        theirs = None if ours is None else self._fixed_keys(link)
+        theirs = None if ours is None else self.fixed_keys(link)
         result[rows] = match(wanted[rows], stubs, index.codes, ours, theirs, rng)
+        if theirs is not None and frame.order is not None:
+            # No parent had the number that these rows wanted: they take their parent's.
+            frame.order[rows] = theirs[result[rows]]
         return result
 
     def _wanted(self, frame: Frame, link: Link) -> Ints:
@@ -116,7 +121,8 @@ class Resolver:
             return None
         return frame.order[rows]
 
-    def _fixed_keys(self, link: Link) -> Ints:
+    def fixed_keys(self, link: Link) -> Ints:
+        """Return by parent row the number that children's order column must equal."""
         place = link.key.child_columns.index(link.fixed[0])
         theirs = link.key.parent_columns[place]
         stored = self._plan.keys[link.key.parent_table][theirs]

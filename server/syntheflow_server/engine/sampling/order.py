@@ -59,7 +59,10 @@ class OrderKeeper:
             last = np.full(len(owner), _UNKNOWN)
         else:
             least = (count - 1) if sequence.strict else np.zeros(len(owner), np.int64)
-            last = first + np.maximum(ends[1][owner], least) * sequence.unit
+            last = first + np.maximum(ends[1][owner], 0) * sequence.unit
+            last = np.minimum(last, np.maximum(sequence.high, first))
+            # Where the siblings do not fit in between, the first begins earlier.
+            first = np.minimum(first, last - least * sequence.unit)
         return cls(
             pieces[0],
             pieces[1],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +26,27 @@ _SWAPS = 12
 _DRAWS = 24
 
 
-def settle_keys(runtime: Runtime, plan: SamplePlan, frame: Frame, column: ColumnOf) -> None:
+class Parents(Protocol):
+    """What is asked of links: their parents' keys."""
+
+    def key_values(self, table: str, column: str, rows: Ints) -> pa.Array:
+        """Return a key column of `table` for row numbers."""
+        ...
+
+    def fixed_keys(self, link: Link) -> Ints:
+        """Return by parent row the number that children's order column must equal."""
+        ...
+
+
+def settle_keys(
+    runtime: Runtime, plan: SamplePlan, frame: Frame, column: ColumnOf, parents: Parents
+) -> None:
     """Make each key of the table's `distinct` unique among its owner's rows.
 
     Raises UnsupportedError naming table and key if no column of the key can give way.
     """
     for names in runtime.model.family[frame.table].distinct:
-        keys = _Keys(runtime, plan, frame, names, column)
+        keys = _Keys(runtime, plan, frame, names, column, parents)
         if keys.repeats().any():
             keys.repair()
             if keys.repeats().any():
@@ -41,6 +56,7 @@ def settle_keys(runtime: Runtime, plan: SamplePlan, frame: Frame, column: Column
                     reason="KEY_EXHAUSTED",
                     metadata={"table": frame.table, "column": names[0]},
                 )
+        keys.rise()
 
 
 class _Keys:
@@ -53,26 +69,49 @@ class _Keys:
         frame: Frame,
         names: tuple[str, ...],
         column: ColumnOf,
+        parents: Parents,
     ) -> None:
         self.runtime, self.plan, self.frame, self.names = runtime, plan, frame, names
         self.column = column
         structure = runtime.model.family[frame.table]
+        self.parents = parents
+        # Links of which the key holds more than the order column they must agree with.
         self.links = [
-            link for link in structure.resolved if set(link.key.child_columns) & set(names)
+            link
+            for link in structure.resolved
+            if (set(link.key.child_columns) - set(link.fixed)) & set(names)
         ]
-        linked = {name for link in self.links for name in link.key.child_columns}
+        linked = {name for link in structure.resolved for name in link.key.child_columns}
         sequence = structure.sequence
         self.order = sequence.order if sequence and sequence.order in names else ""
+        self.tied = [link for link in structure.resolved if link.fixed and self.order]
         self.unit = sequence.unit if sequence else 1
-        # A link that shares the order column does not vary by it: both count.
         self.plain = [n for n in names if n not in linked and n != self.order]
+        self.images = {str(link.key): self._image(link) for link in self.links}
         self.rng = generator(plan.spec.seed, frame.table, frame.unit, f"key {names}")
         self.codes = {name: _numbered(column(frame, name)) for name in self.plain}
+
+    def _image(self, link: Link) -> Ints | None:
+        """Return by parent row a number for what the key holds of it; None for all of it."""
+        columns = link.key.child_columns
+        held = [name for name in columns if name in self.names]
+        if len(held) == len(columns):
+            return None
+        table = link.key.parent_table
+        rows = np.arange(self.plan.table_rows[table])
+        image = np.zeros(len(rows), np.int64)
+        for name in held:
+            theirs = link.key.parent_columns[columns.index(name)]
+            codes = _numbered(self.parents.key_values(table, theirs, rows))
+            image = image * (int(codes.max(initial=0)) + 1) + codes
+        return image
 
     def ids(self) -> list[Ints]:
         """Return the parts of the key as numbers, owner first."""
         parts = [self.frame.owner]
-        parts += [self.frame.parents[str(link.key)] for link in self.links]
+        for link in self.links:
+            found, image = self.frame.parents[str(link.key)], self.images[str(link.key)]
+            parts.append(found if image is None else image[found])
         if self.order:
             assert self.frame.order is not None
             parts.append(self.frame.order)
@@ -94,8 +133,34 @@ class _Keys:
         for name in self.plain:
             if name not in counters and self.repeats().any():
                 self._revalue(name)
-        if self.order and self.repeats().any():
+        for link in self.tied:
+            if self.repeats().any():
+                self._redraw(link)
+        if self.order and not self.tied and self.repeats().any():
             self._move_on()
+
+    def rise(self) -> None:
+        """Put siblings into order again where their parents gave them other numbers.
+
+        Whole keys change places between siblings, so that none is lost.
+        """
+        order, owner = self.frame.order, self.frame.owner
+        if order is None or not self.tied:
+            return
+        turn = np.lexsort((order, owner))
+        if np.array_equal(turn, np.arange(len(turn))):
+            return
+        order[:] = order[turn]
+        for link in self.tied:
+            name = str(link.key)
+            self.frame.parents[name] = self.frame.parents[name][turn]
+            for column in link.key.child_columns:
+                self.frame.columns.pop(column, None)
+        self.frame.columns.pop(self.order, None)
+        for name in self.plain:
+            moved = self.column(self.frame, name).take(pa.array(turn))
+            self.frame.columns[name] = moved
+            self.codes[name] = self.codes[name][turn]
 
     def _is_integer(self, name: str) -> bool:
         return self.runtime.table(self.frame.table).table.column(name).type == "int64"
@@ -145,11 +210,20 @@ class _Keys:
             if not len(bad):
                 return
             parents[bad] = self.rng.integers(0, rows, len(bad))
+            self._follow(link, bad)
         for row in np.flatnonzero(self.repeats()):
             others = self.frame.owner == self.frame.owner[row]
             unused = np.setdiff1d(np.arange(rows), parents[others])
             if len(unused):
                 parents[row] = unused[self.rng.integers(0, len(unused))]
+                self._follow(link, np.array([row]))
+
+    def _follow(self, link: Link, rows: Ints) -> None:
+        """Let the order column agree with the new parents of `rows`."""
+        if link.fixed and self.frame.order is not None:
+            parents = self.frame.parents[str(link.key)]
+            self.frame.order[rows] = self.parents.fixed_keys(link)[parents[rows]]
+            self.frame.columns.pop(link.fixed[0], None)
 
     def _revalue(self, name: str) -> None:
         """Give rows that repeat another of the values that the column can take."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.schema import ForeignKey, Schema
 from syntheflow_server.domain.tables import Tables
@@ -108,7 +106,7 @@ def _refuse_overlaps(owner: ForeignKey | None, links: tuple[Link, ...], order: s
                     f" {', '.join(sorted(shared))}, and neither parent tells the other;"
                     " drop one of them from the schema",
                     reason="FOREIGN_KEYS_OVERLAP",
-                    metadata={"table": first.child_table, "column": sorted(shared)[0]},
+                    metadata={"table": first.child_table, "column": min(shared)},
                 )
 
 

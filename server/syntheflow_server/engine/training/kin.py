@@ -63,7 +63,7 @@ def steps_of(siblings: Siblings, numbers: npt.NDArray[np.int64], unit: int) -> R
 def ends_of(
     siblings: Siblings, numbers: npt.NDArray[np.int64], owners: int
 ) -> tuple[Rows, Rows, npt.NDArray[np.bool_]]:
-    """Return for each of `owners` rows the first and last child's number, and whether it has any."""
+    """Return for each of `owners` rows the first and last child, and whether it has any."""
     first, last = np.zeros(owners, np.int64), np.zeros(owners, np.int64)
     has = np.zeros(owners, bool)
     begins = siblings.position == 0

@@ -16,6 +16,7 @@ from syntheflow_server.engine.graph.joins import Rows
 from syntheflow_server.engine.graph.structure import Sequence
 
 _FEW_PAIRS = 20
+_HOLDERS = 3
 _LONG_MEAN = 200
 _LONG_MOST = 1000
 _COUNTED_MEAN = 1.2
@@ -52,7 +53,7 @@ def find_sequence(
     if not len(counts):
         return None
     long = bool(counts.mean() > _LONG_MEAN or counts.max() > _LONG_MOST)
-    best: tuple[tuple[bool, bool, float, float], str, int] | None = None
+    best: tuple[tuple[bool, bool, float, float], str, int, int] | None = None
     for name in candidates:
         numbers = order_numbers(source, name)
         if numbers is None or len(numbers) < 2:
@@ -60,10 +61,11 @@ def find_sequence(
         score = _score(table, name, numbers, owners, key)
         if score and (best is None or score > best[0]):
             unit = int(np.gcd.reduce(numbers - numbers.min())) or 1
-            best = (score, name, unit)
+            highest = np.partition(numbers, max(0, len(numbers) - _HOLDERS))
+            best = (score, name, unit, int(highest[max(0, len(numbers) - _HOLDERS)]))
     if best:
         strict = set(key) == {best[1]}
-        return Sequence(order=best[1], unit=best[2], strict=strict, long=long)
+        return Sequence(order=best[1], unit=best[2], high=best[3], strict=strict, long=long)
     return Sequence(long=long) if counts.mean() >= _COUNTED_MEAN else None
 
 
@@ -85,7 +87,7 @@ def _score(
 
 
 def _order_shares(numbers: npt.NDArray[np.int64], owners: Rows) -> tuple[float, float, int]:
-    """Return the shares of sibling neighbours that differ, that rise in file order, their number."""
+    """Return the shares of neighbours that differ and that rise in file order, and their number."""
     by_value = np.lexsort((numbers, owners))
     same = owners[by_value][1:] == owners[by_value][:-1]
     pairs = int(same.sum())

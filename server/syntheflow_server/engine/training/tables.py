@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -109,7 +108,6 @@ class KinReader:
         encoded: Mapping[str, Encoded],
         history: Featurizer,
     ) -> None:
-        began = time.monotonic()
         structure = analysis.family[table]
         self._mine = encoded[table]
         siblings = self._mine.siblings
@@ -126,8 +124,7 @@ class KinReader:
         mean_count = len(siblings.owner) / max(1, len(np.unique(siblings.owner)))
         self.latent = mean_count >= _LATENT_MEAN
         self._pooled, self._running = self._means()
-        self._left = self._remaining(structure.sequence is not None)
-        del began
+        self._left = self._remaining()
 
     def network(self) -> RelativesNetwork:
         """Return an untrained network that reads these relatives."""
@@ -158,12 +155,12 @@ class KinReader:
             running /= np.maximum(siblings.position, 1)[:, None]
         return (sums / counts).astype(np.float32), running
 
-    def _remaining(self, ordered: bool) -> npt.NDArray[np.float32]:
+    def _remaining(self) -> npt.NDArray[np.float32]:
         """Return the span that is left before each row, in units."""
         siblings = self._siblings
         steps = self._mine.layout.of_kind(PieceKind.STEP)
         left = np.zeros(len(siblings.owner), np.float32)
-        if not ordered or not steps or not self.history or self._mine.steps is None:
+        if not steps or not self.history or self._mine.steps is None:
             return left
         passed = self._mine.steps[siblings.order].cumsum()
         begins = np.flatnonzero(siblings.position[siblings.order] == 0)
