@@ -84,7 +84,7 @@ def _of_the_wire(code: str, message: str, target: str) -> tuple[str, str]:
         )
     if code == "UNIMPLEMENTED":
         return (
-            f"The server at {target} does not know this call; are client and server of one version?",
+            f"The server at {target} does not know this call; is it of the same version?",
             "CALL_UNKNOWN",
         )
     if code == "DEADLINE_EXCEEDED":
