@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import grpc
 
+UNREACHABLE = "SERVER_UNREACHABLE"
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -80,7 +82,7 @@ def _of_the_wire(code: str, message: str, target: str) -> tuple[str, str]:
     if code == "UNAVAILABLE":
         return (
             f"No syntheflow server answers at {target}; start one with: syntheflow serve",
-            "SERVER_UNREACHABLE",
+            UNREACHABLE,
         )
     if code == "UNIMPLEMENTED":
         return (

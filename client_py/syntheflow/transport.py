@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import grpc
 
-from syntheflow.errors import SyntheflowError, from_rpc
+from syntheflow.errors import UNREACHABLE, SyntheflowError, from_rpc
 
 T = TypeVar("T")
 
@@ -75,8 +75,21 @@ class Transport:
                 return
             finally:
                 call.cancel()
-            if begun or not may_retry(error, until=give_up):
+            if begun:
+                raise _in_the_middle(error, self.target) from None
+            if not may_retry(error, until=give_up):
                 raise error from None
+
+
+def _in_the_middle(error: SyntheflowError, target: str) -> SyntheflowError:
+    """Return the error of a stream that had begun: the server was there, and then it was not."""
+    if error.reason != UNREACHABLE:
+        return error
+    return SyntheflowError(
+        f"The connection to {target} broke in the middle of the stream; ask again",
+        code=error.code,
+        reason="CONNECTION_BROKEN",
+    )
 
 
 def may_retry(error: SyntheflowError, *, until: float) -> bool:

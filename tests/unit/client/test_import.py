@@ -27,11 +27,9 @@ def test_nothing_heavy_is_imported(module):
 
 
 def test_the_import_takes_less_than_300_ms():
-    program = (
-        "import time; t = time.perf_counter(); import syntheflow; print(time.perf_counter() - t)"
-    )
-    # The best of several: a busy machine slows one, not all.
-    assert min(float(python(program)) for _ in range(5)) < 0.3
+    # Processor time: how busy the machine is must not matter.
+    clock = "from time import process_time as now; t = now(); import syntheflow; print(now() - t)"
+    assert min(float(python(clock)) for _ in range(3)) < 0.3
 
 
 def test_the_public_names_are_these():
