@@ -33,6 +33,7 @@ from syntheflow_server.telemetry.metrics import Metrics
 
 _LOG = structlog.get_logger(__name__)
 _CHECK_SECONDS = 5.0
+_LAST_BYTES_SECONDS = 2.0
 ENGINES = {DEFAULT_ENGINE: "syntheflow_server.engine"}
 """Module by engine; each has the face of `syntheflow_server.engine`."""
 
@@ -140,13 +141,13 @@ async def running(settings: Settings, engines: dict[str, str] = ENGINES) -> Asyn
             await server.stop()
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, engines: dict[str, str] = ENGINES) -> None:
     """Run the server until SIGTERM or SIGINT, then drain; a second signal cuts the grace short.
 
     Raises OSError or a domain error, with a message for people, if it cannot start.
     """
     stopping, hurried = _signals()
-    async with running(settings) as server:
+    async with running(settings, engines) as server:
         listener = listen(settings.host, settings.http_port)
         rpc = build_server(
             server.service,
@@ -171,10 +172,15 @@ async def _stop(server: Server, rpc: RpcServer, hurried: asyncio.Event) -> None:
 
     async def gently() -> None:
         await server.drain()
+        refusing = asyncio.create_task(rpc.stop(server.settings.shutdown_grace_seconds))
         # Jobs cannot be resumed, and who watches one would hold the server for the whole grace.
-        await asyncio.gather(
-            rpc.stop(server.settings.shutdown_grace_seconds), server.service.finish()
-        )
+        await server.service.finish()
+        idle = asyncio.create_task(server.service.idle())
+        await asyncio.wait({refusing, idle}, return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        if not refusing.done():  # only watchers of health are left, and last bytes on their way
+            await rpc.stop(_LAST_BYTES_SECONDS)
+        await refusing
 
     gentle = asyncio.create_task(gently())
     hurry = asyncio.create_task(hurried.wait())

@@ -39,6 +39,9 @@ class Generator:
         self._places = asyncio.Semaphore(active)
         self._most_queued = queued
         self._queued = 0
+        self.idle = asyncio.Event()
+        """Set while there is no stream, neither active nor waiting."""
+        self.idle.set()
         self.models: Counter[str] = Counter()
         """Streams by the name of the model that they read."""
 
@@ -49,6 +52,7 @@ class Generator:
         asked = time.monotonic()
         check_spec(model, spec)
         self.models[model.name] += 1
+        self.idle.clear()
         try:
             async with (
                 self._place(),
@@ -59,6 +63,8 @@ class Generator:
                     yield chunk
         finally:
             self.models[model.name] -= 1
+            if not self.models.total():
+                self.idle.set()
 
     async def _chunks(
         self, model: Model, ref: ModelRef, spec: GenerationSpec

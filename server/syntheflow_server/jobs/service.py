@@ -194,6 +194,10 @@ class Service(Shelf):
             async for chunk in chunks:
                 yield chunk
 
+    async def idle(self) -> None:
+        """Return when no stream is being generated."""
+        await self._generator.idle.wait()
+
     async def finish(self) -> None:
         """Wait for changes under way and end all jobs; for the server's stop."""
         await self._ledger.finish()
