@@ -15,7 +15,7 @@ import duckdb
 
 from syntheflow_server.ingest.convert import write_planned
 from syntheflow_server.ingest.dialect import Dialect, find_dialect, sample_text
-from syntheflow_server.ingest.duck import connection, file_literal, one_row, quoted
+from syntheflow_server.ingest.duck import connection, file_literal, one_row, quoted, run_bounded
 from syntheflow_server.ingest.guess import TEXT_RULES, plan_columns
 from syntheflow_server.ingest.plain_text import plain_text, with_unix_lines
 from syntheflow_server.ingest.tables import (
@@ -25,7 +25,8 @@ from syntheflow_server.ingest.tables import (
 )
 from syntheflow_server.ingest.workshop import workshop
 
-_LINE_LIMIT = 1 << 26
+# DuckDB's buffers are sixteen times this; a larger limit would not fit its memory.
+_LINE_LIMIT = 1 << 24
 _NAMES = {"\t": "tab", " ": "blank"}
 
 
@@ -75,14 +76,14 @@ def _stage(
     if dialect.header is not None and len(dialect.header) != dialect.columns:
         raise _ragged(table, 1, dialect.columns, len(dialect.header))
     try:
-        con.execute(_copy_statement(path, dialect, staged))
+        run_bounded(con, _copy_statement(path, dialect, staged))
     except duckdb.Error as error:
         # Mixed line ends are the one fault that is mended: it costs no value.
         if "state machine" not in str(error):
             raise _refusal(error, table, dialect) from error
         mended = with_unix_lines(path, staged.parent)
         try:
-            con.execute(_copy_statement(mended, dialect, staged))
+            run_bounded(con, _copy_statement(mended, dialect, staged))
         except duckdb.Error as second:
             raise _refusal(second, table, dialect) from second
 

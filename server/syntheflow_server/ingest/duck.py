@@ -10,6 +10,8 @@ from typing import Any
 
 import duckdb
 
+from syntheflow_server.domain.errors import ExhaustedError
+
 _MEMORY = "1GiB"
 
 
@@ -27,6 +29,25 @@ def connection(work: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(":memory:", config=settings) as con:
         con.execute("SET TimeZone = 'UTC'")
         yield con
+
+
+def run_bounded(con: duckdb.DuckDBPyConnection, statement: str) -> None:
+    """Run a statement; with one thread, which needs fewer buffers, if memory does not suffice.
+
+    Raises ExhaustedError if that is too little too.
+    """
+    try:
+        con.execute(statement)
+    except duckdb.OutOfMemoryException:
+        con.execute("SET threads = 1")
+        try:
+            con.execute(statement)
+        except duckdb.OutOfMemoryException as error:
+            raise ExhaustedError(
+                f"the file needs more than the {_MEMORY} that its reading is allowed; "
+                "send it as Parquet, or in narrower tables",
+                reason="IMPORT_TOO_LARGE",
+            ) from error
 
 
 def one_row(con: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from syntheflow_server.ingest.convert import write_planned
-from syntheflow_server.ingest.duck import connection, file_literal, one_row, quoted
+from syntheflow_server.ingest.duck import connection, file_literal, quoted, run_bounded
 from syntheflow_server.ingest.guess import Rules, plan_columns
 from syntheflow_server.ingest.plain_text import plain_text
 from syntheflow_server.ingest.tables import (
@@ -26,7 +26,7 @@ from syntheflow_server.ingest.tables import (
 from syntheflow_server.ingest.text_kinds import BOOLEAN, DATES, FLOAT, INTEGER
 from syntheflow_server.ingest.workshop import workshop
 
-_OBJECT_LIMIT = 1 << 26
+_OBJECT_LIMIT = 1 << 24
 _WHOLE_LIMIT = 1 << 28
 _SHAPES_LIMIT = 10_000
 _NUMBER_RULES = Rules((INTEGER, FLOAT), ())
@@ -133,22 +133,20 @@ def _read(
 def _field_names(con: duckdb.DuckDBPyConnection, objects: str, table: str) -> list[str]:
     """Return the fields of all objects in the order they first appear."""
     numbered = f"SELECT json, row_number() OVER () AS place FROM {objects}"
-    wrong = one_row(con, f"SELECT min(place) FROM ({numbered}) WHERE json_type(json) <> 'OBJECT'")[
-        0
-    ]
-    if wrong is not None:
-        raise bad_file(table, "an object is expected in each place of the array", row=wrong)
     shapes = con.execute(
-        f"SELECT json_keys(json) AS names, min(place) AS place FROM ({numbered}) "
-        f"GROUP BY names ORDER BY place LIMIT {_SHAPES_LIMIT + 1}"
+        "SELECT json_type(json) = 'OBJECT' AS fine, json_keys(json) AS names, min(place) AS place "
+        f"FROM ({numbered}) GROUP BY fine, names ORDER BY place LIMIT {_SHAPES_LIMIT + 1}"
     ).fetchall()
+    wrong = [place for fine, _, place in shapes if not fine]
+    if wrong:
+        raise bad_file(table, "an object is expected in each place", row=min(wrong))
     if len(shapes) > _SHAPES_LIMIT:
         raise bad_file(
             table, f"the objects have more than {_SHAPES_LIMIT:,} different sets of fields"
         )
     if not shapes:
         raise bad_file(table, "the file has no objects", reason="TABLE_EMPTY")
-    return list(dict.fromkeys(name for names, _ in shapes for name in names))
+    return list(dict.fromkeys(name for _, names, _ in shapes for name in names))
 
 
 def _stage(con: duckdb.DuckDBPyConnection, objects: str, names: list[str], staged: Path) -> None:
@@ -160,7 +158,7 @@ def _stage(con: duckdb.DuckDBPyConnection, objects: str, names: list[str], stage
     )
     query = f"SELECT {columns} FROM (SELECT json_extract(json, [{pointers}]) AS v FROM {objects})"
     target = quoted(str(staged))
-    con.execute(f"COPY ({query}) TO {target} (FORMAT parquet, COMPRESSION snappy)")
+    run_bounded(con, f"COPY ({query}) TO {target} (FORMAT parquet, COMPRESSION snappy)")
 
 
 def _rules(

@@ -66,7 +66,7 @@ CASES: list[tuple[pa.Array, pa.DataType, Any]] = [
     (pa.array([_MOMENT, None], pa.timestamp("ns")), pa.timestamp("us"), _MOMENT),
     (pa.array([dt.time(1), None], pa.time32("s")), pa.time64("us"), dt.time(1)),
     (pa.array([dt.timedelta(1), None], pa.duration("ms")), pa.duration("us"), dt.timedelta(1)),
-    (pa.array([decimal.Decimal(1)], pa.decimal256(20, 2)), pa.decimal128(20, 2), decimal.Decimal(1)),
+    (pa.array([decimal.Decimal(1)], pa.decimal256(20, 2)), pa.decimal128(20, 2), 1),
 ]  # fmt: skip
 
 
