@@ -23,7 +23,10 @@ from syntheflow_server.engine.training.kin import Siblings
 
 _INNER_SHARE = 0.08
 _LATENT_MEAN = 2.0
-_FEW_ROWS = 20
+_LARGEST_SHARE = 0.3
+_STOPPING_ROWS = 10
+_FEW_ROWS = 5
+"""With fewer rows there is nothing to learn but the marginals, where networks start."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +66,11 @@ def train_table(
         relatives = kin.network() if kin else None
     width = WIDTH if relatives is not None else 0
     network = TableNetwork.create(tokens, counts, settings.seed, context_width=width)
+    network.eval()
+    if len(teaching) < _FEW_ROWS:
+        return Trained(network, relatives.eval() if relatives else None, history, None)
     rows_train, rows_valid = _inner_split(table, analysis, teaching, settings.seed)
+    network.train()
     result = train(
         network,
         mine.codes,
@@ -86,15 +93,19 @@ def train_table(
 def _inner_split(
     table: str, analysis: Analysis, teaching: npt.NDArray[np.int64], seed: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the rows that teach and those that say when to stop, split by entity."""
-    if len(teaching) < _FEW_ROWS:
-        return teaching, teaching
+    """Return the rows that teach and those that say when to stop, split by entity.
+
+    The fewer rows there are, the larger is the share that says when to stop: a small
+    table would otherwise be learned by heart.
+    """
+    share = max(_INNER_SHARE, min(_LARGEST_SHARE, _STOPPING_ROWS / len(teaching)))
     entity = entity_table(analysis, table)
     chance = generator(seed, entity, 0, "inner").random(analysis.rows[entity])
-    apart = chance[entity_rows(analysis, table, entity)][teaching] < _INNER_SHARE
+    apart = chance[entity_rows(analysis, table, entity)][teaching] < share
     if not apart.any() or apart.all():
-        apart = generator(seed, table, 0, "inner rows").random(len(teaching)) < _INNER_SHARE
-        apart[0] = True
+        count = max(1, round(share * len(teaching)))
+        apart = np.zeros(len(teaching), bool)
+        apart[generator(seed, table, 0, "inner rows").permutation(len(teaching))[:count]] = True
     return teaching[~apart], teaching[apart]
 
 
