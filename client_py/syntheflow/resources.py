@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from syntheflow import messages, schemas, values
-from syntheflow.errors import SyntheflowError
-from syntheflow.transport import Transport
+from syntheflow.errors import UNREACHABLE, SyntheflowError
+from syntheflow.transport import BROKEN, Transport
 from syntheflow.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
@@ -20,6 +21,7 @@ from syntheflow.v1 import (
     report_service_pb2_grpc,
 )
 
+_AWAY_SECONDS = 15.0
 OnProgress = Callable[[values.Job], None]
 
 
@@ -134,13 +136,25 @@ class Resources:
             yield messages.job(answer.job)
 
     def wait(self, job: str, *, on_progress: OnProgress | None = None) -> values.Job:
-        """Return the job when it has succeeded; SyntheflowError if it fails or is cancelled."""
+        """Return the job when it has succeeded; SyntheflowError if it fails or is cancelled.
+
+        Once the job was seen, a server that is away for some seconds is waited for.
+        """
         last: values.Job | None = None
-        for last in self.watch_job(job):
-            if on_progress is not None:
-                on_progress(last)
-        if last is None or not last.ended:
-            last = self.get_job(job)
+        lost_at: float | None = None
+        while last is None or not last.ended:
+            try:
+                for last in self.watch_job(job):
+                    lost_at = None
+                    if on_progress is not None:
+                        on_progress(last)
+            except SyntheflowError as error:
+                if last is None or error.reason not in {BROKEN, UNREACHABLE}:
+                    raise
+                lost_at = lost_at or time.monotonic()
+                if time.monotonic() - lost_at > _AWAY_SECONDS:
+                    raise
+                time.sleep(0.2)
         if last.state == "succeeded":
             return last
         failure = last.error or values.JobFailure(

@@ -11,6 +11,7 @@ import grpc
 from syntheflow.errors import UNREACHABLE, SyntheflowError, from_rpc
 
 T = TypeVar("T")
+BROKEN = "CONNECTION_BROKEN"
 
 _OPTIONS = (
     # Lists of wide schemas may exceed the 4 MiB that gRPC allows by default.
@@ -88,7 +89,7 @@ def _in_the_middle(error: SyntheflowError, target: str) -> SyntheflowError:
     return SyntheflowError(
         f"The connection to {target} broke in the middle of the stream; ask again",
         code=error.code,
-        reason="CONNECTION_BROKEN",
+        reason=BROKEN,
     )
 
 

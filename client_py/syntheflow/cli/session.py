@@ -169,6 +169,8 @@ def guarded(work: Callable[[], None]) -> None:
     try:
         work()
         sys.stdout.flush()
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
     except SyntheflowError as error:
         _fail(_sentences(error))
     except BrokenPipeError:
@@ -179,6 +181,8 @@ def guarded(work: Callable[[], None]) -> None:
         raise typer.Exit(INTERRUPTED) from None
     except OSError as error:
         _fail(f"{error.filename or 'The system'}: {error.strerror or error}")
+    except Exception as error:  # noqa: BLE001 - people get a sentence, never a trace
+        _fail(f"this should not happen; please report it: {type(error).__name__}: {error}")
 
 
 def _sentences(error: SyntheflowError) -> str:

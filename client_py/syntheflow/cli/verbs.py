@@ -63,7 +63,11 @@ def upload(
             sent += count
             tell(sent, "reading the tables" if sent >= total else "")
 
-        made = client.upload(dataset, list(files), schema=hint, on_bytes=on_bytes)
+        try:
+            made = client.upload(dataset, list(files), schema=hint, on_bytes=on_bytes)
+        except KeyboardInterrupt:
+            session.say("The upload was stopped; the server keeps nothing of it.")
+            raise
     session.show(made.to_dict(), lambda console: print_dataset(console, made))
     session.say(f"Learn it with: syntheflow train {made.id}")
 

@@ -151,5 +151,16 @@ def test_watching_a_job_that_fails_fails(shell, served):
     assert shell.run("jobs", "watch", "one", code=1).stderr.endswith("Error: The worker died.\n")
 
 
+def test_a_fault_of_our_own_is_a_sentence_and_no_trace(shell, monkeypatch):
+    from syntheflow import Client
+
+    def broken(self):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Client, "get_dataset", lambda self, name: broken(self))
+    told = shell.run("schema", "show", "hr", code=1).stderr
+    assert told == "Error: this should not happen; please report it: RuntimeError: a bug\n"
+
+
 def test_the_version_is_told(shell):
     assert shell.run("--version").stdout.startswith("syntheflow ")

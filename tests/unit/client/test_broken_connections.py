@@ -9,7 +9,9 @@ from contextlib import suppress
 
 import pytest
 
+from support import scripted
 from syntheflow import Client, SyntheflowError
+from syntheflow_server.domain.resources import JobState
 
 
 class Relay:
@@ -79,6 +81,16 @@ def test_reading_a_table_goes_on_where_the_connection_broke(through, client, cut
     assert flaky.read("hr", table="people", sizes=sizes).equals(
         client.read("hr", table="people", sizes=sizes)
     )
+
+
+def test_waiting_for_a_job_outlives_a_broken_connection(through, served):
+    served.service.jobs["jobs/one"] = [
+        scripted.job(state=JobState.RUNNING, stage=f"step {step}") for step in range(100)
+    ] + [scripted.job(state=JobState.SUCCEEDED, result="models/hr")]
+    flaky = through(cut_after=3_000, cuts=2)
+    stages = []
+    assert flaky.wait("one", on_progress=lambda job: stages.append(job.stage)).result == "models/hr"
+    assert len(stages) > 50
 
 
 def test_a_stream_of_bytes_says_that_the_connection_broke(through):
