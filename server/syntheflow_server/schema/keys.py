@@ -55,7 +55,7 @@ def _single_score(column: ColumnProfile, table: TableProfile, elsewhere: set[str
         score += 2
     score += 2 if column.position == 0 else 1 if column.position <= 2 else 0
     if column.name.lower() in elsewhere and not is_generic(column.name):
-        score += 1.5
+        score += 2.5
     if column.position == 0 and column.sequential and column.rows > 2:
         score += 2
     if column.shape is not None:

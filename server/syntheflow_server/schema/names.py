@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W\d_A-Za-z]+")
+_WORD = re.compile(r"A+(?!a)|A?a+|9+")
 
 
 def _set(text: str) -> frozenset[str]:
@@ -44,7 +44,14 @@ _PLACE_ROLES = _set(
 @cache
 def words(name: str) -> tuple[str, ...]:
     """Return the lower-case words of a name: manager_staff_id, ManagerStaffID -> three words."""
-    return tuple(singular(match.lower()) for match in _WORD.findall(name))
+    spans = (match.span() for match in _WORD.finditer(template(name)))
+    return tuple(singular(name[start:stop].lower()) for start, stop in spans)
+
+
+def template(text: str) -> str:
+    """Return the shape of a text: digits as 9, capitals as A, other letters as a."""
+    text = re.sub(r"[0-9]", "9", text)
+    return re.sub(r"[^\W\d_]", lambda m: "A" if m[0].isupper() else "a", text)
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syntheflow_server.domain.tables import TableSource
+from syntheflow_server.schema.names import template
 
 _SHAPE_SAMPLE = 4_000
 _FEW_TEMPLATES = 20
+_TEMPLATE_LENGTH = 200
 _COVERED = 0.9
 _TELLING = 0.3
 _FEW_LENGTHS = 3
@@ -122,7 +123,7 @@ def _shape(distinct: pa.Array) -> Shape:
         return Shape(structured=False, blanks=False, mean_length=0.0)
     step = max(1, len(distinct) // _SHAPE_SAMPLE)
     texts = distinct.take(pa.array(range(0, len(distinct), step))).to_pylist()
-    templates = Counter(template(text) for text in texts)
+    templates = Counter(template(text[:_TEMPLATE_LENGTH]) for text in texts)
     common = templates.most_common(_FEW_TEMPLATES)
     covered = sum(count for _, count in common) >= _COVERED * len(texts)
     telling = len(common) <= max(1, _TELLING * len(texts))
@@ -133,9 +134,3 @@ def _shape(distinct: pa.Array) -> Shape:
     mean_length = sum(map(len, texts)) / len(texts)
     structured = covered and telling and formal >= _COVERED / 2 * len(texts)
     return Shape(structured, blanks, mean_length)
-
-
-def template(text: str) -> str:
-    """Return the shape of a text: digits as 9, capitals as A, small letters as a."""
-    text = re.sub(r"[0-9]", "9", text[:200])
-    return re.sub(r"[^\W\d_]", lambda m: "A" if m[0].isupper() else "a", text)
