@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,16 +44,20 @@ class FeatureSpace:
 
     Numbers stand as they are, times as number plus calendar parts, categories as codes
     with one code for the unseen, near-unique strings by their form. Identifiers and
-    key columns are left out: the number of a surrogate key says nothing.
+    key columns are left out: the number of a surrogate key says nothing. `pulse` is
+    called before each column and may raise to cancel.
     """
 
-    def __init__(self, schema: Schema, table: str, train: pa.Table) -> None:
+    def __init__(
+        self, schema: Schema, table: str, train: pa.Table, pulse: Callable[[], None] | None = None
+    ) -> None:
         self.kinds = column_kinds(schema, table, train)
-        self._codes = {
-            name: Codes.fit(train.column(name), train.num_rows + 1)
-            for name, kind in self.kinds.items()
-            if kind is Kind.CATEGORY
-        }
+        self._pulse = pulse or _still
+        self._codes: dict[str, Codes] = {}
+        for name, kind in self.kinds.items():
+            self._pulse()
+            if kind is Kind.CATEGORY:
+                self._codes[name] = Codes.fit(train.column(name), train.num_rows + 1)
 
     @property
     def empty(self) -> bool:
@@ -63,6 +68,7 @@ class FeatureSpace:
         """Return the features of the rows."""
         parts: list[tuple[str, bool, np.ndarray]] = []
         for name, kind in self.kinds.items():
+            self._pulse()
             values = rows.column(name)
             if kind is Kind.CATEGORY:
                 parts += [(name, *part) for part in self._category(name, values)]
@@ -92,3 +98,7 @@ class FeatureSpace:
             if pa.types.is_string(values.type):
                 found += [(False, part) for part in text_parts(values).values()]
         return found
+
+
+def _still() -> None:
+    """Do nothing: the pulse of whom nobody waits for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import numpy as np
 import pyarrow as pa
@@ -53,7 +53,7 @@ SHOP = Schema(
     ),
 )
 _TOWNS = np.array(["Ulm", "Bonn", "Jena", "Kiel"])
-_EPOCH = datetime.datetime(2020, 1, 1)
+_EPOCH = dt.datetime.fromisoformat("2020-01-01")
 
 
 def people(rows, seed):
@@ -72,10 +72,10 @@ def people(rows, seed):
             "town": _TOWNS[rng.choice(4, rows, p=[0.4, 0.3, 0.2, 0.1])],
             "married": rng.random(rows) < (age - 10) / 90,
             "born": [
-                datetime.date(2020 - int(a), int(m), 1)
+                dt.date(2020 - int(a), int(m), 1)
                 for a, m in zip(age, rng.integers(1, 13, rows), strict=True)
             ],
-            "seen": [_EPOCH + datetime.timedelta(minutes=int(m)) for m in rng.integers(0, 10**6, rows)],
+            "seen": [_EPOCH + dt.timedelta(minutes=int(m)) for m in rng.integers(0, 10**6, rows)],
         },
         schema=PEOPLE.arrow,
     )

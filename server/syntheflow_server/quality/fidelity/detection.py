@@ -45,7 +45,7 @@ class Detection(TableMetric):
         self, evidence: Evidence, table: str, beat: Callable[[float], None]
     ) -> Finding:
         """Separate equal numbers of held-out and synthetic rows."""
-        space = FeatureSpace(evidence.schema, table, evidence.train(table))
+        space = FeatureSpace(evidence.schema, table, evidence.train(table), lambda: beat(0.0))
         if space.empty:
             return Finding()
         groups = row_groups(evidence, table)

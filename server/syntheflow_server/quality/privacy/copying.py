@@ -48,7 +48,7 @@ class Copying(TableMetric):
         self, evidence: Evidence, table: str, beat: Callable[[float], None]
     ) -> Finding:
         """Measure the three figures of one table."""
-        space = FeatureSpace(evidence.schema, table, evidence.train(table))
+        space = FeatureSpace(evidence.schema, table, evidence.train(table), lambda: beat(0.0))
         if space.empty:
             return Finding()
         groups = row_groups(evidence, table)

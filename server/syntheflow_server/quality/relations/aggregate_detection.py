@@ -44,7 +44,7 @@ class AggregateDetection(TableMetric):
         if not references:
             return Finding()
         spaces = {
-            name: FeatureSpace(evidence.schema, name, evidence.train(name))
+            name: FeatureSpace(evidence.schema, name, evidence.train(name), lambda: beat(0.0))
             for name in dict.fromkeys([table, *(key.child_table for key in references)])
         }
         groups = row_groups(evidence, table)
@@ -54,8 +54,7 @@ class AggregateDetection(TableMetric):
             ("synthetic", evidence.synthetic),
             ("train", evidence.real),
         )
-        for number, (which, children) in enumerate(origins):
-            beat(0.1 * number)
+        for which, children in origins:
             parents, numbers = getattr(evidence, which)(table), getattr(groups, which)
             if parents.num_rows > MAX_ROWS:
                 rng = evidence.rng(table, which, "aggregates")
@@ -73,7 +72,7 @@ class AggregateDetection(TableMetric):
             table,
             (sides[0], sides[1], sides[2]),
             rng,
-            lambda done: beat(0.3 + 0.7 * done),
+            beat,
         )
 
     def summary(self, scores: Mapping[str, Score], worst: str) -> str:
