@@ -88,7 +88,7 @@ def composite_key(table: TableProfile, links: list[ForeignKey]) -> tuple[str, ..
     candidates = _candidates(table, linked)
     if table.rows < 2 or len(candidates) < 2:
         return ()
-    search = _Search(table, candidates)
+    search = _Search(table)
     prefix = _key_prefix(table, linked)
     for size in range(2, len(prefix) + 1):
         if search.is_key(prefix[:size]) and _believable(prefix[:size], linked, table.rows):
@@ -162,10 +162,9 @@ def _believable(columns: tuple[ColumnProfile, ...], linked: set[str], rows: int)
 class _Search:
     """Tests sets of columns for uniqueness, first on the first rows, then on all."""
 
-    def __init__(self, table: TableProfile, candidates: tuple[ColumnProfile, ...]) -> None:
+    def __init__(self, table: TableProfile) -> None:
         self._table = table
         self._codes: dict[str, Codes] = {}
-        self._known = {column.name for column in candidates}
 
     def is_key(self, columns: tuple[ColumnProfile, ...]) -> bool:
         """Tell whether the columns together are unique."""
