@@ -6,7 +6,7 @@ under the ROC curve (AUC) in place of accuracy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -168,12 +168,10 @@ def _losses(
     features: Features,
     rng: np.random.Generator,
     auc: float,
-) -> list[tuple[str, float]]:
-    """Return for each column the AUC lost when its values are shuffled among the rows."""
-    found: list[tuple[str, float]] = []
+) -> Iterator[tuple[str, float]]:
+    """Yield for each column the AUC lost when its values are shuffled among the rows."""
     for name in dict.fromkeys(features.columns):
         places = [i for i, column in enumerate(features.columns) if column == name]
         shuffled = matrix.copy()
         shuffled[:, places] = matrix[rng.permutation(len(matrix))][:, places]
-        found.append((name, auc - area(model.decision_function(shuffled), truth == 1)[0]))
-    return found
+        yield name, auc - area(model.decision_function(shuffled), truth == 1)[0]
