@@ -205,6 +205,7 @@ async def test_a_stream_that_is_left_stops_its_units(rooms):
 
 
 async def test_a_cancelled_wait_for_a_plan_stops_the_planning(rooms, monkeypatch):
+    await streamed(rooms.service, spec())  # its plan is there from now on
     monkeypatch.setenv("TINY_PLAN_SECONDS", "60")
     await respawned(rooms)
     tasks = [asyncio.create_task(streamed(rooms.service, spec(seed=99))) for _ in range(2)]
