@@ -7,7 +7,6 @@ are plain values, files lie where the arguments say.
 from __future__ import annotations
 
 import importlib
-import os
 import platform
 import time
 from dataclasses import dataclass
@@ -109,7 +108,6 @@ def train(
         seed=settings.seed,
         time_limit_seconds=settings.time_limit_seconds,
         holdout_share=settings.holdout_share,
-        threads=os.cpu_count() or 1,
     )
 
     def tell(progress: Any) -> None:
