@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import Cli
-from support.company import DATASET, EMPLOYEES, MODEL, SEED, Trained
+from support.company import DATASET, EMPLOYEES, MODEL, ORDERS, SEED, Trained, write_orders
 from syntheflow.local import LocalServer
 from syntheflow.samples import hr
 
@@ -31,12 +31,14 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Trained:
-    """The company uploaded, learned and judged through the CLI, once for all tests."""
+    """Uploaded, learned and judged through the CLI, once for all tests."""
     folder = tmp_path_factory.mktemp("trained")
     html, figures = folder / "report.html", folder / "report.json"
     with LocalServer(folder / "data", workers=2) as server:
         cli = Cli(server.address, folder)
         uploaded = cli.run("upload", DATASET, *sorted(sources.glob("*.csv"))).stdout
+        cli.run("upload", ORDERS, write_orders(folder / "orders.csv"))
+        cli.run("train", ORDERS, "--seed", 7, "--time-limit", "8s")
         cli.run("train", DATASET, "--model", MODEL, "--seed", 7, "--time-limit", "15s")
         cli.run("validate", MODEL, "--report", html, "--json", figures)
     return Trained(folder / "data", sources, uploaded, html, figures)

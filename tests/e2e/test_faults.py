@@ -11,7 +11,7 @@ import grpc
 import psutil
 import pytest
 
-from support.company import DATASET, MODEL
+from support.company import DATASET, MODEL, ORDERS
 from support.operations import metric
 from support.wire import arrow, children, connected, ended, eventually, jobs, joined, synthesis
 from syntheflow.local import LocalServer
@@ -36,10 +36,10 @@ from syntheflow.v1.synthesis_service_pb2 import (
 )
 
 LONG = GenerateRequest(
-    model=f"models/{MODEL}",
-    seed=1,
-    rows=[TableRows(table="departments", rows=400_000)],
-    tables=["departments"],
+    model=f"models/{ORDERS}", seed=1, rows=[TableRows(table=ORDERS, rows=300_000)]
+)
+ENDLESS = GenerateRequest(
+    model=f"models/{ORDERS}", seed=1, rows=[TableRows(table=ORDERS, rows=10**10)]
 )
 
 
@@ -98,16 +98,19 @@ def assert_sound(server: LocalServer, expected: set[str]) -> None:
             ended(channel, job.name, within=30)
 
 
-def test_a_sampling_worker_killed_in_mid_stream_costs_no_row(server, channel):
+def test_sampling_workers_killed_in_mid_stream_cost_no_row(server, channel):
     expected = joined(synthesis(channel).Generate(LONG, timeout=120))
-    stream = synthesis(channel).Generate(LONG, timeout=120)
-    fragments = [next(stream), next(stream), next(stream)]
-    victim = next(iter(children(server.pid).values()))
-    victim.kill()
-    fragments += stream
+    fragments = []
+    for fragment in synthesis(channel).Generate(LONG, timeout=120):
+        fragments.append(fragment)
+        if len(fragments) == 3:
+            victims = children(server.pid)
+            assert metric(server, "syntheflow_active_streams") == 1
+            for process in victims.values():
+                process.kill()
     assert joined(fragments) == expected
-    assert metric(server, "syntheflow_worker_deaths_total") >= 1
-    eventually(lambda: len(children(server.pid)) == 2, what="a new worker")
+    assert metric(server, "syntheflow_worker_deaths_total") >= len(victims) == 2
+    eventually(lambda: len(children(server.pid)) == 2, what="new workers")
 
 
 def test_a_killed_training_process_is_a_failed_job(server, channel):
@@ -136,12 +139,7 @@ def test_a_cancelled_training_ends_at_once_and_leaves_nothing(server, channel):
 
 
 def test_a_cancelled_stream_stops_the_work(server, channel):
-    endless = GenerateRequest(
-        model=f"models/{MODEL}",
-        rows=[TableRows(table="departments", rows=10**10)],
-        tables=["departments"],
-    )
-    stream = synthesis(channel).Generate(endless)
+    stream = synthesis(channel).Generate(ENDLESS)
     next(stream)
     assert metric(server, "syntheflow_active_streams") == 1
     stream.cancel()
@@ -155,12 +153,7 @@ def test_a_cancelled_stream_stops_the_work(server, channel):
 
 
 def test_a_slow_reader_slows_the_server(server, channel):
-    endless = GenerateRequest(
-        model=f"models/{MODEL}",
-        rows=[TableRows(table="departments", rows=10**10)],
-        tables=["departments"],
-    )
-    stream = synthesis(channel).Generate(endless)
+    stream = synthesis(channel).Generate(ENDLESS)
     next(stream)
     counts = [-1.0, metric(server, "syntheflow_generated_rows_total")]
 

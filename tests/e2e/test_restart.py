@@ -18,9 +18,9 @@ def test_datasets_models_jobs_and_reports_survive_a_restart(start_server, tmp_pa
     server = start_server()
     before = everything(Cli(server.address, tmp_path))
     assert {kind: len(entries) for kind, entries in before.items()} == {
-        "datasets": 1,
-        "models": 1,
-        "jobs": 2,
+        "datasets": 2,
+        "models": 2,
+        "jobs": 3,
         "reports": 1,
     }
     request = GenerateRequest(model=f"models/{MODEL}", seed=4)
