@@ -1,7 +1,7 @@
 """Countries with first names, family names, cities and pay of the invented company.
 
-First and family names are common ones of each country, put together by chance;
-no list holds a whole person.
+First names and some family names are common ones of each country; most family names
+are put together out of parts. No list holds a whole person.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def _families(common: str, heads: str, tails: str) -> tuple[str, ...]:
+    """Return the common names, and every head with every tail."""
+    made = (head + tail for head in heads.split() for tail in tails.split())
+    return tuple(dict.fromkeys((*common.split(), *made)))
+
+
 COUNTRIES = (
     Country(
         "DE",
@@ -42,12 +48,15 @@ COUNTRIES = (
         "+49",
         ("Hamburg", "Leipzig", "Köln"),
         _names(
-            "Anna Jürgen Lena Matthias Sabine Uwe Katrin Tobias Heike Jonas Miriam Stefan Ayşe "
-            "Florian Greta Björn Ulrike Paul Nele Dieter"
+            "Anna Jürgen Lena Matthias Sabine Uwe Katrin Tobias Heike Jonas Miriam Stefan "
+            "Ayşe Florian Greta Björn Ulrike Paul Nele Dieter Moritz Carla Ole Frieda Bernd "
+            "Annika Emre Silke Volker Marlene Henning Tanja Lukas Ingrid Philipp"
         ),
-        _names(
-            "Müller Schröder Weiß Lindner Krause Vogt Hartmann Jäger Brandt Köhler Yılmaz Seidel "  # noqa: RUF001 - a Turkish letter
-            "Böhm Arnold Franke Winkler Groß Lorenz"
+        _families(
+            "Müller Schröder Weiß Lindner Krause Vogt Hartmann Jäger Brandt Köhler Yılmaz "  # noqa: RUF001 - a Turkish letter
+            "Seidel Böhm Arnold Franke Winkler Groß Lorenz",
+            "Stein Linden Eichen Birken Hasel Brunn Kalten Neu Silber Eisen Rosen Win",
+            "bach berg feld mann meier hof thal brück wald reuter",
         ),
     ),
     Country(
@@ -60,11 +69,14 @@ COUNTRIES = (
         ("Leeds", "Bristol"),
         _names(
             "Oliver Amelia Harry Priya Thomas Sophie Callum Imogen Rhys Fatima George Niamh "
-            "Edward Chloe Kwame Harriet"
+            "Edward Chloe Kwame Harriet Alistair Poppy Hamish Zara Nigel Bronwen Declan Ruth "
+            "Simon Leila Graham Esme Duncan Joyce"
         ),
-        _names(
-            "Ashworth Bennett Okafor Clarke Davies Eastwood Fletcher O'Neill Hughes Iqbal Jenkins "
-            "Kendall Marsh Patel Whitaker Sutton"
+        _families(
+            "Ashworth Bennett Okafor Clarke Davies Eastwood Fletcher O'Neill Hughes Iqbal "
+            "Jenkins Kendall Marsh Patel Whitaker Sutton",
+            "Ash Black Thorn Hart Brad Hazel Law Rad Stan Pem Wood Kel",
+            "field ley ford combe bury croft well more shaw by",
         ),
     ),
     Country(
@@ -77,11 +89,14 @@ COUNTRIES = (
         ("Lyon", "Nantes"),
         _names(
             "Camille Étienne Léa Jérôme Zoé Mathieu Inès François Manon Hugo Aurélie Benoît "
-            "Clémence Youssef Margaux"
+            "Clémence Youssef Margaux Baptiste Océane Thierry Solène Karim Élodie Gaël "
+            "Yvette Rémi Anaïs Lucien Maëlle"
         ),
-        _names(
+        _families(
             "Lefèvre Moreau Girard Bonnet Dupuis Renard Chevalier Benali Fontaine Marchand "
-            "Roussel Gauthier Leclerc Perrin"
+            "Roussel Gauthier Leclerc Perrin",
+            "Beau Mont Clair Roche Font Bel Haut Grand Vau Bois",
+            "champ val mont bois fort lieu rive pré clos",
         ),
     ),
     Country(
@@ -94,11 +109,14 @@ COUNTRIES = (
         ("Wrocław", "Gdańsk"),
         _names(
             "Agnieszka Łukasz Małgorzata Piotr Zofia Krzysztof Ewa Michał Katarzyna Paweł "
-            "Joanna Wojciech Hanna Szymon"
+            "Joanna Wojciech Hanna Szymon Bartosz Iwona Grzegorz Dorota Jacek Alicja Tomasz "
+            "Renata Kamil Urszula Marek Magda"
         ),
-        _names(
+        _families(
             "Nowak Wiśniewski Wójcik Zieliński Szymański Dąbrowski Mazur Krawczyk Pawlak "
-            "Górski Sikora Baran Ostrowski"
+            "Górski Sikora Baran Ostrowski",
+            "Kowal Zawadz Lipn Brzez Olszew Jastrzęb Sobol Malin Jawor Czarn",
+            "ski icki ewski owski czak iak",
         ),
     ),
     Country(
@@ -111,11 +129,14 @@ COUNTRIES = (
         ("Valencia", "Sevilla"),
         _names(
             "Lucía Javier Marta Álvaro Carmen Íñigo Sofía Sergio Nuria Andrés Begoña Rubén "
-            "Elena Joaquín"
+            "Elena Joaquín Pilar Óscar Rocío Gonzalo Irene Marcos Aitana Ramón Noelia Jordi "
+            "Teresa Iván"
         ),
-        _names(
+        _families(
             "García Núñez Ortega Iglesias Castaño Peña Vidal Romero Muñoz Ferrer Delgado "
-            "Santos Ibáñez"
+            "Santos Ibáñez",
+            "Monte Val Casa Villa Torre Fuente Puerto Campo",
+            "verde longa nueva real blanca mayor alta",
         ),
     ),
     Country(
@@ -126,9 +147,14 @@ COUNTRIES = (
         1.48,
         "+41",
         ("Basel",),
-        _names("Reto Nadine Urs Seraina Beat Corinne Luca Fabienne Andri Chiara Silvan Regula"),
         _names(
-            "Frei Zürcher Bernasconi Keller Rochat Amstutz Caduff Steiner Favre Gerber Hürlimann"
+            "Reto Nadine Urs Seraina Beat Corinne Luca Fabienne Andri Chiara Silvan Regula "
+            "Jürg Livia Marco Anouk Hansruedi Ladina Cédric Vreni Gian Noémie Roland Selina"
+        ),
+        _families(
+            "Frei Zürcher Bernasconi Keller Rochat Amstutz Caduff Steiner Favre Gerber Hürlimann",
+            "Am Zum Hof Rüti Matt Brun Egger Läng",
+            "stein bühl thal stetter mann wyler berg",
         ),
     ),
     Country(
@@ -139,8 +165,15 @@ COUNTRIES = (
         0.92,
         "+46",
         ("Göteborg",),
-        _names("Åsa Erik Linnéa Göran Saga Anders Elsa Mikael Freja Viktor Ebba Samir"),
-        _names("Lindqvist Öberg Sjöström Håkansson Ek Nyström Bergman Wallin Åkesson Holm Hassan"),
+        _names(
+            "Åsa Erik Linnéa Göran Saga Anders Elsa Mikael Freja Viktor Ebba Samir Oskar "
+            "Ingrid Gustav Maja Lars Astrid Nils Birgitta Emil Stina Håkan Amira"
+        ),
+        _families(
+            "Lindqvist Öberg Sjöström Håkansson Ek Nyström Bergman Wallin Åkesson Holm Hassan",
+            "Lind Sand Sjö Ström Hag Norr Alm Björk Gran Öst",
+            "gren man lund dahl berg blad holm stedt",
+        ),
     ),
     Country(
         "IN",
@@ -150,7 +183,14 @@ COUNTRIES = (
         0.36,
         "+91",
         ("Pune",),
-        _names("Ananya Rohan Kavya Arjun Deepa Vikram Meera Sanjay Ishita Nikhil Lakshmi Farhan"),
-        _names("Deshpande Iyer Banerjee Kulkarni Menon Reddy Bhatt Chawla Nair Qureshi Joshi"),
+        _names(
+            "Ananya Rohan Kavya Arjun Deepa Vikram Meera Sanjay Ishita Nikhil Lakshmi Farhan "
+            "Aditi Karan Sneha Rajesh Pooja Suresh Divya Imran Neha Ashok Tara Gautam"
+        ),
+        _families(
+            "Deshpande Iyer Banerjee Kulkarni Menon Reddy Bhatt Chawla Nair Qureshi Joshi",
+            "Raj Dev Vish Nar Chandra Sat Hari Shiv",
+            "puri kar wal dhar nath raman esh",
+        ),
     ),
 )
