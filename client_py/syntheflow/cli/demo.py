@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from syntheflow.cli import render
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,7 +66,7 @@ def demo(
         story.stream()
         report = story.validate()
         story.export(real)
-    console.print(f"\n[bold green]Done[/] in {_minutes(time.monotonic() - began)}.")
+    console.print(f"\n[bold green]Done[/] in {render.duration(time.monotonic() - began)}.")
     console.print(f"  Synthetic company  {out / 'synthetic'}")
     console.print(f"  Quality            {report.quality:.2f} of 1")
     console.print(f"  Report             {out / 'report.html'}  (open it in a browser)")
@@ -93,32 +97,28 @@ class _Story:
         began = time.monotonic()
         paths = [self._out / "real" / f"{table}.csv" for table in _TABLES]
         dataset = self._client.upload(_NAME, paths)
+        seconds = time.monotonic() - began
         self._schema(dataset)
+        rows = sum(table.rows for table in dataset.tables)
         self._say(
-            f"{sum(table.rows for table in dataset.tables):,} rows of {len(dataset.tables)} tables "
-            f"in {_minutes(time.monotonic() - began)}. Were a finding wrong, `syntheflow schema` "
-            "would correct it."
+            f"{rows:,} rows of {len(dataset.tables)} tables in {render.duration(seconds)}. "
+            "Were a finding wrong, `syntheflow schema` would correct it."
         )
 
     def _schema(self, dataset: Dataset) -> None:
-        from rich.table import Table
-
-        grid = Table(box=None, padding=(0, 2), show_edge=False)
-        for heading in ("table", "columns", "key", "references"):
-            grid.add_column(heading, header_style="dim", overflow="fold")
+        rows = []
         for table in dataset.schema.tables:
             keys = [key for key in dataset.schema.foreign_keys if key.child_table == table.name]
             refers = ", ".join(f"{'+'.join(k.child_columns)} → {k.parent_table}" for k in keys)
-            grid.add_row(
-                table.name, str(len(table.columns)), " + ".join(table.primary_key), refers or "-"
-            )
-        self._console.print(grid)
+            columns = str(len(table.columns))
+            rows.append([f"  {table.name}", columns, " + ".join(table.primary_key), refers])
+        render.table(self._console, ["  table", ">columns", "key", "references"], rows)
 
     def train(self, time_limit: int) -> None:
         self._headline(4, f"Train: a neural network for each table, {time_limit} s at most")
-        with _Bar(self._console) as bar:
+        with self._progress("training") as show:
             job = self._client.train(
-                _NAME, seed=self._seed, time_limit_seconds=time_limit, on_progress=bar.show
+                _NAME, seed=self._seed, time_limit_seconds=time_limit, on_progress=show
             )
         model = self._client.get_model(job.result)
         weights = sum(card.parameters for card in model.tables)
@@ -126,7 +126,7 @@ class _Story:
         kept = sum(card.holdout_rows for card in model.tables)
         self._say(
             f"{model.name}: {weights:,} weights learned from {rows:,} rows in "
-            f"{_minutes(model.train_seconds)}, {model.bytes / 1e6:.1f} MB on disk."
+            f"{render.duration(model.train_seconds)}, {model.bytes / 1e6:.1f} MB on disk."
         )
         self._say(f"{kept:,} rows were kept aside, never learned from; step 6 compares with them.")
 
@@ -142,27 +142,24 @@ class _Story:
         seconds = time.monotonic() - began
         self._say(
             f"A company 20 times as large: {rows:,} rows, {size / 1e6:.0f} MB of Arrow, streamed "
-            f"in {_minutes(seconds)} ({rows / seconds:,.0f} rows/s)."
+            f"in {render.duration(seconds)} ({rows / seconds:,.0f} rows/s)."
         )
 
     def _people(self, batch: pa.RecordBatch) -> None:
-        from rich.table import Table
-
-        grid = Table(box=None, padding=(0, 2), show_edge=False)
-        for name in _SHOWN:
-            grid.add_column(name, header_style="dim")
-        for row in batch.select(list(_SHOWN)).to_pylist():
-            grid.add_row(*("" if row[name] is None else str(row[name]) for name in _SHOWN))
-        self._console.print(grid)
+        rows = [
+            [f"  {row[_SHOWN[0]]}", *(str(row[name]) for name in _SHOWN[1:])]
+            for row in batch.select(list(_SHOWN)).to_pylist()
+        ]
+        render.table(self._console, [f"  {_SHOWN[0]}", *_SHOWN[1:]], rows)
 
     def validate(self) -> Report:
         self._headline(6, "Validate: how good are the rows, and are they new?")
-        with _Bar(self._console) as bar:
-            job = self._client.validate(_NAME, seed=self._seed, on_progress=bar.show)
+        with self._progress("validating") as show:
+            job = self._client.validate(_NAME, seed=self._seed, on_progress=show)
         report = self._client.get_report(job.result)
-        for part in report.parts:
-            self._console.print(f"  {part.value:>5.2f}  [bold]{part.name:16}[/] {part.detail}")
-        self._console.print(f"  {report.quality:>5.2f}  [bold]{'quality':16}[/] all of it together")
+        scores = [[f"  {part.name}", f"{part.value:.2f}", part.detail] for part in report.parts]
+        scores.append(["  QUALITY", f"{report.quality:.2f}", "all of it, weighted; 1 is best"])
+        render.table(self._console, ["  part", ">score", "what it says"], scores)
         for warning in report.warnings[:5]:
             self._console.print(f"  [yellow]![/] {warning}")
         for form in ("html", "json"):
@@ -179,7 +176,7 @@ class _Story:
             rows, size = sum(f.rows for f in files), sum(f.bytes for f in files)
             self._say(
                 f"{folder}: {len(files)} files, {rows:,} rows, {size / 1e6:.1f} MB "
-                f"in {_minutes(time.monotonic() - began)}."
+                f"in {render.duration(time.monotonic() - began)}."
             )
         made = self._client.read(_NAME, table="employees", seed=self._seed)
         shared = _people(made) & _people(real["employees"])
@@ -188,39 +185,16 @@ class _Story:
             "one of those learned from."
         )
 
+    @contextmanager
+    def _progress(self, what: str) -> Iterator[Callable[[Job], None]]:
+        with render.progress(self._console, f"  {what}", 1.0) as tell:
+            yield lambda job: tell(job.progress, f"  {render.job_text(job)}")
+
     def _headline(self, number: int, text: str) -> None:
         _headline(self._console, number, text)
 
     def _say(self, text: str) -> None:
         self._console.print(f"  {text}")
-
-
-class _Bar:
-    """A job's progress on one line; in a file or a pipe, a line for each stage."""
-
-    def __init__(self, console: Console) -> None:
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
-        columns = (TextColumn("  {task.description:40}"), BarColumn(24), TaskProgressColumn())
-        self._console = console
-        self._progress = Progress(*columns, console=console, transient=True)
-        self._task = self._progress.add_task("", total=1.0)
-        self._stage = ""
-
-    def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, job: Job) -> None:
-        """Show the job as it stands."""
-        self._progress.update(self._task, completed=job.progress, description=job.stage[:40])
-        if not self._console.is_terminal and job.stage and job.stage != self._stage:
-            self._console.print(f"  {job.progress:>4.0%}  {job.stage}", style="dim")
-        self._stage = job.stage
 
 
 def _headline(console: Console, number: int, text: str) -> None:
@@ -229,9 +203,3 @@ def _headline(console: Console, number: int, text: str) -> None:
 
 def _people(table: pa.Table) -> set[tuple[object, ...]]:
     return {tuple(row.values()) for row in table.select(list(_PERSON)).to_pylist()}
-
-
-def _minutes(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds) // 60} min {int(seconds) % 60} s"
