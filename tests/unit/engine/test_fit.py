@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from syntheflow_server.domain.errors import CancelledError, DataLossError
@@ -17,6 +18,33 @@ def test_the_hold_out_takes_whole_entities_and_spares_small_tables(worlds):
     assert held["player"].sum() == 30
     assert np.array_equal(held["season"], held["player"][owner])
     assert not held["club"].any()
+
+
+def test_rows_that_crowd_on_few_owners_are_split_further_down(make):
+    airports, places = np.arange(400), np.repeat([3, 70, 200], 300)
+    hours = np.tile(np.arange(300), 3)
+    weather = pa.table({"airport": places, "hour": hours})
+    flights = {"id": np.arange(1800), "airport": places.repeat(2), "hour": hours.repeat(2)}
+    stands = pa.table({"airport": airports.repeat(2), "number": np.tile([1, 2], 400)})
+    schema, tables = make.world(
+        {
+            "airport": (pa.table({"id": airports, "x": airports % 7}), "id"),
+            "weather": (weather, "airport, hour"),
+            "flight": (pa.table(flights), "id"),
+            "stand": (stands, "airport, number"),
+        },
+        [
+            "weather(airport) -> airport(id)",
+            "flight(airport, hour) -> weather(airport, hour)",
+            "stand(airport) -> airport(id)",
+        ],
+    )
+    held = holdout_rows(schema, tables, 0.1, 3)
+    assert held["weather"].sum() == 90
+    assert np.array_equal(held["flight"], held["weather"].repeat(2))
+    assert held["airport"].sum() == 40
+    assert not held["airport"][[3, 70, 200]].any()
+    assert np.array_equal(held["stand"], held["airport"].repeat(2))
 
 
 def test_the_hold_out_is_a_pure_function_of_its_seed(worlds):

@@ -11,7 +11,9 @@ from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.training.analysis import Analysis, analyse
 
 _ENTITY_ROWS = 100
+_EFFECTIVE_ENTITIES = 50
 _SMALL_TABLE = 50
+_FREE_SHARE = 0.5
 
 Mask = npt.NDArray[np.bool_]
 
@@ -19,42 +21,67 @@ Mask = npt.NDArray[np.bool_]
 def holdout_rows(schema: Schema, tables: Tables, share: float, seed: int) -> dict[str, Mask]:
     """Return for each table which rows are held out (True).
 
-    The split is by entity: a row goes with its topmost owner in a table of at least
-    100 rows. Tables of fewer than 50 rows hold nothing back. Pure: equal arguments give
-    equal masks.
+    The split is by entity (see `entity_table`): a row goes with its entity. Rows of
+    tables above that, which own rows split further down, stay in training: of an airport
+    with both held-out and training flights nothing is hidden. Where such rows are the
+    larger part of their table it is split as if it owned nothing, since what is left
+    would not stand for it. Tables of fewer than 50 rows hold nothing back. Pure: equal
+    arguments give equal masks.
     """
     return holdout_of(analyse(schema, tables), share, seed)
 
 
 def holdout_of(analysis: Analysis, share: float, seed: int) -> dict[str, Mask]:
     """As `holdout_rows`, for tables that are analysed already."""
+    order = analysis.family.order
+    entities = {table: entity_table(analysis, table) for table in order}
+    kept = _kept(analysis, entities)
     masks: dict[str, Mask] = {}
-    for table in analysis.family.order:
-        rows = analysis.rows[table]
-        entity = entity_table(analysis, table)
+    for table in order:
+        rows, entity = analysis.rows[table], entities[table]
         if rows < _SMALL_TABLE or share <= 0:
             masks[table] = np.zeros(rows, bool)
-        elif entity == table:
-            held = round(rows * share)
-            mask = np.zeros(rows, bool)
-            mask[generator(seed, table, 0, "holdout").permutation(rows)[:held]] = True
-            masks[table] = mask
         else:
-            masks[table] = _entities_held(analysis, table, entity, share, seed)
+            held = _entities_held(entity, kept[entity], share, seed)
+            masks[table] = held[entity_rows(analysis, table, entity)]
     return masks
 
 
-def _entities_held(analysis: Analysis, table: str, entity: str, share: float, seed: int) -> Mask:
-    rows = analysis.rows[entity]
+def _entities_held(entity: str, kept: Mask, share: float, seed: int) -> Mask:
+    """Return which rows of the table `entity` are held out: none that is `kept`."""
+    rows = len(kept)
+    order = generator(seed, entity, 0, "holdout").permutation(rows)
+    if kept.sum() <= _FREE_SHARE * rows:
+        order = order[~kept[order]]
     mask = np.zeros(rows, bool)
-    mask[generator(seed, entity, 0, "holdout").permutation(rows)[: round(rows * share)]] = True
-    return mask[entity_rows(analysis, table, entity)]
+    mask[order[: round(rows * share)]] = True
+    return mask
+
+
+def _kept(analysis: Analysis, entities: dict[str, str]) -> dict[str, Mask]:
+    """Return for each table which rows own rows of tables that are split further down."""
+    kept = {table: np.zeros(rows, bool) for table, rows in analysis.rows.items()}
+    for table, entity in entities.items():
+        row = np.unique(entity_rows(analysis, table, entity))
+        for above in analysis.family.above(entity):
+            row = np.unique(analysis.owners(entity)[row])
+            kept[above][row] = True
+            entity = above  # noqa: PLW2901 - one step up
+    return kept
 
 
 def entity_table(analysis: Analysis, table: str) -> str:
-    """Return the topmost owner with at least 100 rows, or the table itself."""
+    """Return the topmost owner over which the rows spread, or the table itself.
+
+    They do if it has at least 100 rows and their effective number, one over the chance
+    that two rows of `table` share an owner there (Simpson, 1949), is at least 50. Three
+    airports among a thousand that own all flights cannot be split.
+    """
     for name in reversed(analysis.family.above(table)):
-        if analysis.rows[name] >= _ENTITY_ROWS:
+        if analysis.rows[name] < _ENTITY_ROWS:
+            continue
+        counts = np.bincount(entity_rows(analysis, table, name)).astype(float)
+        if counts.sum() ** 2 >= _EFFECTIVE_ENTITIES * (counts**2).sum() > 0:
             return name
     return table
 
