@@ -33,6 +33,7 @@ from syntheflow_server.engine.encoding.bins import Bins
 from syntheflow_server.engine.encoding.chances import Stream
 from syntheflow_server.engine.encoding.letters import LetterModel
 from syntheflow_server.engine.encoding.prose import Prose
+from syntheflow_server.engine.encoding.sieve import Sieve
 from syntheflow_server.engine.encoding.templates import (
     Template,
     letters_of,
@@ -47,6 +48,7 @@ _COMMON_MOST = 32
 _TEMPLATES = 64
 _COVERED = 0.8
 _LEARNED_ROWS = 100_000
+_TRIES = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -59,6 +61,7 @@ class TextCodec(Codec):
     letters: LetterModel | None
     prose: Prose | None
     counts: Bins | None
+    sieve: Sieve
     missing: bool
 
     @classmethod
@@ -78,6 +81,7 @@ class TextCodec(Codec):
             column.name,
             tuple(texts[i] for i in common),
             *_learn(own, holders_needed(len(values))),
+            sieve=Sieve.of([texts[i] for i in np.flatnonzero(held < holders_needed(len(values)))]),
             missing=values.null_count > 0,
             distinct=len(texts) + int(values.null_count > 0),
         )
@@ -92,6 +96,7 @@ class TextCodec(Codec):
         prose: Prose | None,
         counts: Bins | None,
         *,
+        sieve: Sieve,
         missing: bool,
         distinct: int,
     ) -> Self:
@@ -107,6 +112,7 @@ class TextCodec(Codec):
             letters=letters,
             prose=prose,
             counts=counts,
+            sieve=sieve,
             missing=missing,
         )
 
@@ -149,6 +155,21 @@ class TextCodec(Codec):
 
     def _write(self, kind: int, column: Ints, uniforms: Floats, rows: Ints) -> pa.Array:
         stream = Stream.of(uniforms[rows, :2])
+        texts = self._compose(kind, column, uniforms, rows, stream)
+        for attempt in range(_TRIES):
+            again = np.flatnonzero(self.sieve.holds(texts))
+            if not len(again):
+                break
+            other = stream.branch(1000 + attempt, again)
+            made = self._compose(kind, column, uniforms, rows[again], other)
+            index = np.arange(len(rows))
+            index[again] = len(rows) + np.arange(len(again))
+            texts = pa.concat_arrays([texts, made]).take(pa.array(index))
+        return texts
+
+    def _compose(
+        self, kind: int, column: Ints, uniforms: Floats, rows: Ints, stream: Stream
+    ) -> pa.Array:
         if self.prose is not None and self.counts is not None:
             bins = column[rows, None] - len(self.common)
             return self.prose.write(self.counts.decode(bins, uniforms[rows, 2:]), stream)
@@ -177,7 +198,9 @@ class TextCodec(Codec):
             "makers": [],
             "counts": None,
         }
-        arrays = {} if self.letters is None else templates_to_arrays("slot", self.templates)
+        arrays = self.sieve.to_arrays("sieve")
+        if self.letters is not None:
+            arrays |= templates_to_arrays("slot", self.templates)
         if self.letters is not None:
             arrays |= self.letters.to_arrays("letters")
         if self.prose is not None and self.counts is not None:
@@ -206,6 +229,7 @@ class TextCodec(Codec):
             letters,
             prose,
             counts,
+            sieve=Sieve.from_arrays("sieve", arrays),
             missing=facts["missing"],
             distinct=facts["distinct"],
         )
