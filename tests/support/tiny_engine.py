@@ -146,7 +146,7 @@ class Sampler:
     def __init__(self, model: FittedModel) -> None:
         self._model = model
 
-    def plan(self, spec, check) -> SamplePlan:
+    def plan(self, spec, check, tables=None) -> SamplePlan:
         end = time.monotonic() + _setting("TINY_PLAN_SECONDS")
         while time.monotonic() < end:
             check()

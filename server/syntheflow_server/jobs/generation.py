@@ -73,7 +73,7 @@ class Generator:
         tables = tables_of(model, spec)
         sizes = Spec(spec.seed, spec.scale, dict(spec.rows))
         assembly = Assembly(spec.format, {t: model.data_schema.table(t).arrow for t in tables})
-        async with self._plans.use(stream, ref, sizes) as plan:
+        async with self._plans.use(stream, ref, sizes, tables) as plan:
             window = (spec.range.start, spec.range.count) if spec.range else None
             selection: Selection = await self._pool.submit(
                 stream, SelectTask(ref, plan, tables, window)

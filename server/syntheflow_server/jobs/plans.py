@@ -1,4 +1,4 @@
-"""Sampling plans: made once per model, seed and sizes, shared by streams and workers."""
+"""Sampling plans: made once per model, seed, sizes and tables, shared by streams and workers."""
 
 from __future__ import annotations
 
@@ -32,14 +32,18 @@ class Plans:
         directory.mkdir(parents=True)
 
     @asynccontextmanager
-    async def use(self, stream: int, model: ModelRef, spec: Spec) -> AsyncIterator[Path]:
-        """Give the file of the plan, made if need be; it stays while in use.
+    async def use(
+        self, stream: int, model: ModelRef, spec: Spec, tables: tuple[str, ...]
+    ) -> AsyncIterator[Path]:
+        """Give the file of the plan for `tables`, made if need be; it stays while in use.
 
         The making is cancelled when the last stream that waits for it goes away.
         """
-        key = _key(model, spec)
+        key = _key(model, spec, tables)
         # To the end: the order of use decides which unused plan goes first.
-        plan = self._plans.pop(key, None) or self._begin(key, stream, model, spec)
+        plan = self._plans.pop(key, None) or self._begin(
+            stream, PlanTask(model, spec, tables, self._directory / f"{key}.plan")
+        )
         self._plans[key] = plan
         plan.users += 1
         try:
@@ -55,9 +59,8 @@ class Plans:
             plan.made.cancel()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def _begin(self, key: str, stream: int, model: ModelRef, spec: Spec) -> _Plan:
-        path = self._directory / f"{key}.plan"
-        return _Plan(path, asyncio.create_task(self._make(stream, PlanTask(model, spec, path))))
+    def _begin(self, stream: int, task: PlanTask) -> _Plan:
+        return _Plan(task.path, asyncio.create_task(self._make(stream, task)))
 
     async def _make(self, stream: int, task: PlanTask) -> None:
         await self._pool.submit(stream, task)
@@ -83,6 +86,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _key(model: ModelRef, spec: Spec) -> str:
-    text = json.dumps([model.key, spec.seed, spec.scale, sorted(spec.rows.items())])
+def _key(model: ModelRef, spec: Spec, tables: tuple[str, ...]) -> str:
+    facts = [model.key, spec.seed, spec.scale, sorted(spec.rows.items()), sorted(tables)]
+    text = json.dumps(facts)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -43,16 +43,18 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class PlanTask:
-    """Make the plan of a spec and save it as `path`; answers None."""
+    """Make the plan of a spec for `tables` and save it as `path`; answers None."""
 
     model: ModelRef
     spec: Spec
+    tables: tuple[str, ...]
     path: Path
 
     def run(self, worker: Worker) -> None:
         """Do it."""
         module, sampler = worker.sampler(self.model)
-        plan = sampler.plan(module.SampleSpec(**_fields(self.spec)), worker.check)
+        spec = module.SampleSpec(**_fields(self.spec))
+        plan = sampler.plan(spec, worker.check, frozenset(self.tables))
         draft = self.path.with_name(f"{self.path.name}.{new_id()}")
         plan.save(draft)
         draft.rename(self.path)

@@ -47,6 +47,30 @@ def test_units_may_be_made_in_any_order_and_for_single_tables(small_units):
         assert fragments["line"] == forward[unit]
 
 
+@pytest.mark.parametrize("name", ["shop", "league", "corners"])
+def test_rows_do_not_depend_on_which_tables_are_asked_for(models, make, name):
+    size = {"shop": {"line": 200}, "league": {"season": 700}, "corners": {"staff": 45}}[name]
+    everything = make.generate(models[name], seed=5, rows=size)
+    sampler = Sampler(models[name])
+    for table, rows in everything.items():
+        spec = SampleSpec(seed=5, rows=size)
+        plan = sampler.plan(spec, lambda: None, frozenset({table}))
+        if rows:
+            assert whole(sampler, plan, table) == rows
+        assert plan.table_rows[table] == len(rows)
+
+
+def test_a_plan_for_one_table_leaves_out_what_it_does_not_depend_on(models):
+    sampler = Sampler(models["shop"])
+    spec = SampleSpec(rows={"customer": 10**9})
+    plan = sampler.plan(spec, lambda: None, frozenset({"customer"}))
+    assert plan.table_rows["customer"] == 10**9
+    assert "order" not in plan.table_rows
+    assert not plan.parents
+    with pytest.raises(KeyError, match="order"):
+        sampler.sample(plan, 0, frozenset({"order"}))
+
+
 def test_a_window_is_a_slice_of_the_whole(small_units):
     sampler = Sampler(small_units)
     plan = plan_of(sampler)

@@ -125,8 +125,9 @@ class Resolver:
         """Return by parent row the number that children's order column must equal."""
         place = link.key.child_columns.index(link.fixed[0])
         theirs = link.key.parent_columns[place]
-        stored = self._plan.keys[link.key.parent_table][theirs]
-        return to_numbers(stored, theirs)[0].astype(np.int64)
+        rows = np.arange(self._plan.table_rows[link.key.parent_table])
+        values = self.key_values(link.key.parent_table, theirs, rows)
+        return to_numbers(values, theirs)[0].astype(np.int64)
 
 
 def match(

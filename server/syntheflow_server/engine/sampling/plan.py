@@ -47,6 +47,9 @@ class LevelIndex:
 class SamplePlan:
     """Everything the units of one request share; grows only with tables that are referred to.
 
+    It serves the rows of `tables` alone; `table_rows` knows of these, of what they depend
+    on, and of all roots.
+
     Units are numbered root table by root table. Beyond `unit_count` lie the units of
     `unbounded` tables past their size: number `unit_count + k + b * len(unbounded)` is
     block b of the k-th.
@@ -58,6 +61,7 @@ class SamplePlan:
     root_of: Mapping[str, str]
     blocks: Mapping[str, int]
     unbounded: tuple[str, ...]
+    tables: tuple[str, ...]
     caps: dict[str, int] = field(default_factory=dict)
     first_rows: dict[str, Ints] = field(default_factory=dict)
     shares: dict[str, Share] = field(default_factory=dict)
@@ -156,6 +160,7 @@ class SamplePlan:
             "root_of": dict(self.root_of),
             "blocks": dict(self.blocks),
             "unbounded": self.unbounded,
+            "tables": self.tables,
             "caps": self.caps,
             "stubs": {name: index.stubs for name, index in self.parents.items()},
             "shares": {
@@ -186,6 +191,7 @@ class SamplePlan:
             root_of=facts["root_of"],
             blocks=facts["blocks"],
             unbounded=tuple(facts["unbounded"]),
+            tables=tuple(facts["tables"]),
             caps=facts["caps"],
             shares={name: Share(*values) for name, values in facts["shares"].items()},
         )

@@ -13,6 +13,7 @@ from syntheflow_server.engine.graph.codes import code_inputs
 from syntheflow_server.engine.graph.levels import filled
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.needs import Needs
 from syntheflow_server.engine.sampling.plan import LevelIndex, ParentIndex, SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
@@ -31,8 +32,14 @@ from syntheflow_server.engine.sampling.values import Values
 Ints = npt.NDArray[np.int64]
 
 
-def make_plan(runtime: Runtime, spec: SampleSpec, check: Callable[[], None]) -> SamplePlan:
-    """Return the plan for `spec`; tables without relatives cost nothing, whatever their size."""
+def make_plan(
+    runtime: Runtime, spec: SampleSpec, check: Callable[[], None], tables: frozenset[str] | None
+) -> SamplePlan:
+    """Return the plan for `tables` (None: all) of `spec`.
+
+    Tables without relatives cost nothing, whatever their size. Of other tables only
+    what the rows of `tables` depend on is made.
+    """
     family = runtime.model.family
     spec = spec.checked(family)
     roots = family.roots
@@ -43,16 +50,19 @@ def make_plan(runtime: Runtime, spec: SampleSpec, check: Callable[[], None]) -> 
         root_of={table: family.root_of(table) for table in family.order},
         blocks=runtime.model.blocks,
         unbounded=tuple(root for root in roots if _unbounded(runtime, root)),
+        tables=tuple(t for t in family.order if tables is None or t in tables),
     )
-    _check_grids(runtime, plan)
+    needs = Needs(runtime.model, plan.tables)
+    _check_grids(runtime, plan, needs)
     units = Units(runtime, plan, check)
     sizes = Sizes(units)
-    for table in family.order:
+    wanted = [table for table in family.order if table in needs.sized]
+    for table in wanted:
         sizes.measure(table)
-    for table in family.order:
-        _index(units, table)
-    keeper = _KeyKeeper(units)
-    for table in family.order:
+    for table in wanted:
+        _index(units, table, needs)
+    keeper = _KeyKeeper(units, needs)
+    for table in wanted:
         keeper.keep(table)
     return plan
 
@@ -62,9 +72,9 @@ def _unbounded(runtime: Runtime, root: str) -> bool:
     return not (structure.resolved or structure.grid or runtime.model.family.owned_by(root))
 
 
-def _check_grids(runtime: Runtime, plan: SamplePlan) -> None:
+def _check_grids(runtime: Runtime, plan: SamplePlan, needs: Needs) -> None:
     """Raise InvalidArgumentError if a table has fewer keys than rows."""
-    for root in plan.roots:
+    for root in needs.sized & set(plan.roots):
         for maker in runtime.table(root).makers:
             if maker.capacity is not None and plan.table_rows[root] > maker.capacity:
                 rule = (
@@ -75,9 +85,9 @@ def _check_grids(runtime: Runtime, plan: SamplePlan) -> None:
                 raise InvalidArgumentError(rule, reason="ROWS_INVALID", violations=(fault,))
 
 
-def _index(units: Units, table: str) -> None:
-    """Build the indexes of all links that draw from `table`."""
-    links = units.runtime.model.family.drawn_from(table)
+def _index(units: Units, table: str, needs: Needs) -> None:
+    """Build the indexes of all needed links that draw from `table`."""
+    links = [link for link in needs.links.values() if link.key.parent_table == table]
     if not links:
         return
     made: dict[str, list[Ints]] = {str(link.key): [] for link in links}
@@ -153,13 +163,13 @@ def _parents(plan: SamplePlan, codes: Ints, degrees: Ints, link: Link) -> Parent
 class _KeyKeeper:
     """Stores key columns that references need and that row numbers do not give."""
 
-    def __init__(self, units: Units) -> None:
-        self._units, self._busy = units, set[str]()
+    def __init__(self, units: Units, needs: Needs) -> None:
+        self._units, self._needs, self._busy = units, needs, set[str]()
         self._values = Values(units.runtime, units.plan)
 
     def keep(self, table: str) -> None:
         """Store what links to `table` need, after what its own keys need."""
-        names = self._needed(table)
+        names = sorted(self._needs.keys.get(table, ()))
         if not names or table in self._units.plan.keys:
             return
         if table in self._busy:
@@ -173,7 +183,7 @@ class _KeyKeeper:
         family = self._units.runtime.model.family
         for above in (table, *family.above(table)):
             for link in family[above].resolved:
-                if link.kind is LinkKind.CODED:
+                if link.kind is LinkKind.CODED and str(link.key) in self._needs.links:
                     self.keep(link.key.parent_table)
         held: dict[str, list[pa.Array]] = {name: [] for name in names}
         for unit in self._units.over(table):
@@ -187,9 +197,3 @@ class _KeyKeeper:
             for name, parts in held.items()
         }
         self._busy.discard(table)
-
-    def _needed(self, table: str) -> list[str]:
-        family = self._units.runtime.model.family
-        made = {c for m in self._units.runtime.table(table).makers for c in m.columns}
-        wanted = {c for link in family.drawn_from(table) for c in link.key.parent_columns}
-        return sorted(wanted - made)

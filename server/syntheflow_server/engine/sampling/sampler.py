@@ -37,27 +37,36 @@ class Sampler:
         torch.set_num_threads(1)
         self._runtime = Runtime.of(model)
 
-    def plan(self, spec: SampleSpec, check: Callable[[], None]) -> SamplePlan:
-        """Return the plan of a request.
+    def plan(
+        self,
+        spec: SampleSpec,
+        check: Callable[[], None],
+        tables: frozenset[str] | None = None,
+    ) -> SamplePlan:
+        """Return the plan of a request for `tables` (None: for all).
 
-        `check` is called between units and may raise CancelledError. Raises
+        Which tables are asked for changes no row, only what the plan costs. `check` is
+        called between batches of rows and may raise CancelledError. Raises
         InvalidArgumentError if the rows asked for cannot be had.
         """
-        return make_plan(self._runtime, spec, check)
+        return make_plan(self._runtime, spec, check, tables)
 
     def sample(
         self, plan: SamplePlan, unit: int, tables: frozenset[str] | None = None
     ) -> list[Fragment]:
-        """Return the rows that `unit` makes of `tables` (None: of all), owners first.
+        """Return the rows that `unit` makes of `tables` (None: of all planned), owners first.
 
-        Raises OutOfRangeError if the plan has no such unit.
+        Raises IndexError if the plan has no such unit, KeyError if it lacks a table.
         """
+        wanted = set(plan.tables) if tables is None else tables
+        if missing := wanted - set(plan.tables):
+            raise KeyError(f"the plan was not made for {', '.join(sorted(missing))}")
         root, block, beyond = plan.locate(unit)
         making = Unit(self._runtime, plan, root, block, beyond=beyond)
         values = Values(self._runtime, plan)
         fragments = []
         for table in self._runtime.model.family.below(root):
-            if tables is not None and table not in tables:
+            if table not in wanted:
                 continue
             frame = making.frame(table)
             if frame.rows:

@@ -60,10 +60,12 @@ class Sizes:
         self._busy.add(table)
         owner = self._family.owner_of(table)
         self.measure(owner)
-        cap = self._cap(table)
-        if cap < UNLIMITED:
-            self._plan.caps[table] = cap
-        self._share(table, owner, cap)
+        # An owner that is being measured asks how many rows there are: nobody knows yet.
+        if owner in self._plan.table_rows:
+            cap = self._cap(table)
+            if cap < UNLIMITED:
+                self._plan.caps[table] = cap
+            self._share(table, owner, cap)
         self._busy.discard(table)
 
     def _cap(self, table: str) -> int:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.encoding.plain import from_numbers
-from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.graph.structure import Family, Link, LinkKind
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
@@ -46,6 +46,11 @@ class Values:
         arrays = [self.column(frame, name).cast(schema.field(name).type) for name in schema.names]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
+    def _settle_above(self, frame: Frame) -> None:
+        """Settle an owner's rows if that may change its columns (see `Needs`)."""
+        if settles(self._runtime.model.family, frame.table):
+            self._resolver.settle(frame)
+
     def _make(self, frame: Frame, name: str) -> None:
         model = self._runtime.table(frame.table)
         structure = model.structure
@@ -54,7 +59,7 @@ class Values:
             assert frame.above is not None
             place = structure.owner.child_columns.index(name)
             theirs = structure.owner.parent_columns[place]
-            self._resolver.settle(frame.above)
+            self._settle_above(frame.above)
             made = self.column(frame.above, theirs).take(pa.array(frame.owner))
         elif name in {*structure.surrogate, *structure.grid, *structure.per_owner}:
             made = self._key(frame, model, name)
@@ -98,7 +103,7 @@ class Values:
         for _ in range(link.above):
             assert owner.above is not None
             rows, owner = owner.owner[rows], owner.above
-        self._resolver.settle(owner)
+        self._settle_above(owner)
         source = theirs
         if link.through is not None:
             source = link.through.child_columns[link.through.parent_columns.index(theirs)]
@@ -116,6 +121,12 @@ class Values:
 def made_key(maker: KeyMaker, table: str, rows: Ints, seed: int) -> dict[str, pa.Array]:
     """Return the maker's columns for row numbers, under the request's seed."""
     return maker.make(rows, key_of(seed, table, *maker.columns) >> 80)
+
+
+def settles(family: Family, table: str) -> bool:
+    """Return whether resolving links and repairing keys may change a table's columns."""
+    structure = family[table]
+    return bool(structure.distinct) or any(link.fixed for link in structure.resolved)
 
 
 def link_of(model: TableModel, name: str) -> Link | None:

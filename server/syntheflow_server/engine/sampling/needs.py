@@ -1,0 +1,105 @@
+"""What a plan must hold for the tables that are wanted, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.model import FittedModel
+from syntheflow_server.engine.sampling.values import link_of, settles
+
+
+class Needs:
+    """The closure of what the columns of `tables` depend on.
+
+    `sized` are tables whose rows must be counted, `links` (by text) those that need an
+    index, `keys` the key columns that references read, by table. Follows the ways of
+    `Values` and `Resolver`; tables and links are visited once, so circles end.
+    """
+
+    def __init__(self, model: FittedModel, tables: Iterable[str]) -> None:
+        self._model, self._family = model, model.family
+        self.sized: set[str] = set()
+        self.links: dict[str, Link] = {}
+        self.keys: dict[str, set[str]] = {}
+        self._settled: set[str] = set()
+        self._columns: set[tuple[str, str]] = set()
+        for table in tables:
+            self._size(table)
+            self._settle(table)
+            for name in model.tables[table].table.column_names:
+                self._column(table, name)
+
+    def _size(self, table: str) -> None:
+        """Note that rows of `table` are drawn: so are its owners', and its caps are asked for."""
+        if table in self.sized:
+            return
+        self.sized.add(table)
+        if owner := self._family.owner_of(table):
+            self._size(owner)
+        structure = self._family[table]
+        keys = {name for names in structure.distinct for name in names}
+        for link in structure.resolved:
+            if owner and keys & set(link.key.child_columns):
+                self._size(link.key.parent_table)
+
+    def _settle(self, table: str) -> None:
+        """Note that all links of `table` are resolved and its keys repaired."""
+        if table in self._settled:
+            return
+        self._settled.add(table)
+        structure = self._family[table]
+        repaired = {name for names in structure.distinct for name in names}
+        for link in structure.resolved:
+            self._index(link)
+            pairs = zip(link.key.child_columns, link.key.parent_columns, strict=True)
+            for mine, theirs in pairs:
+                if mine in repaired or mine in link.fixed:
+                    self._key(link.key.parent_table, theirs)
+        for name in sorted(repaired):
+            self._column(table, name)
+
+    def _index(self, link: Link) -> None:
+        self.links[str(link.key)] = link
+        self._size(link.key.parent_table)
+        self._size(link.key.child_table)
+
+    def _key(self, table: str, name: str) -> None:
+        """Note that references read a key column: it is stored unless row numbers give it."""
+        if any(name in maker.columns for maker in self._model.tables[table].makers):
+            return
+        held = self.keys.setdefault(table, set())
+        if name not in held:
+            held.add(name)
+            self._size(table)
+            self._column(table, name)
+            if settles(self._family, table):
+                self._settle(table)
+
+    def _column(self, table: str, name: str) -> None:
+        if (table, name) in self._columns:
+            return
+        self._columns.add((table, name))
+        structure = self._family[table]
+        if structure.owner and name in structure.owner.child_columns:
+            place = structure.owner.child_columns.index(name)
+            self._read_above(structure.owner.parent_table, structure.owner.parent_columns[place])
+            return
+        link = link_of(self._model.tables[table], name)
+        if link is None:
+            return
+        theirs = link.key.parent_columns[link.key.child_columns.index(name)]
+        if link.kind is not LinkKind.COPIED:
+            self._index(link)
+            self._key(link.key.parent_table, theirs)
+            return
+        for _ in range(link.above):
+            table = self._family.owner_of(table)
+        if link.through is not None:
+            theirs = link.through.child_columns[link.through.parent_columns.index(theirs)]
+        self._read_above(table, theirs)
+
+    def _read_above(self, table: str, name: str) -> None:
+        if settles(self._family, table):
+            self._settle(table)
+        self._column(table, name)
