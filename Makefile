@@ -15,7 +15,7 @@ help: ## list these targets
 setup: $(VENV)/.ready-dev ## install everything, developers' tools too, into .venv
 
 demo: $(VENV)/.ready ## the whole way on an invented company, into demo-output/ (minutes)
-	$(RUN)/syntheflow demo
+	@$(RUN)/syntheflow demo
 
 test: $(VENV)/.ready-dev ## run all tests; ARGS="-k words" narrows them
 	$(RUN)/python -m pytest $(ARGS)
@@ -42,23 +42,29 @@ clean: ## remove what make made: environments, caches, demo-output (not synthefl
 
 # Stamps, so that a second call is quick. Torch comes first and alone: it is the
 # one large download, and it stays when the project's own needs change.
+PIP := -m pip install -qq --constraint constraints.txt
+
 $(VENV)/.torch: constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say PYTHON=... to name one")'
-	test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
-	$(RUN)/python -m pip install --quiet "$$(grep '^pip==' constraints.txt)"
-	$(RUN)/python -m pip install --quiet --constraint constraints.txt torch numpy
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=...")'
+	@echo "Installing torch into $(VENV), once; this may take some minutes ..."
+	@test -x $(RUN)/python || $(PYTHON) -m venv $(VENV)
+	@$(RUN)/python $(PIP) --upgrade pip
+	@$(RUN)/python $(PIP) torch numpy
+	@touch $@
 
 $(VENV)/.ready: $(VENV)/.torch pyproject.toml
-	$(RUN)/python -m pip install --quiet --constraint constraints.txt --editable '.[server]'
-	touch $@
+	@echo "Installing syntheflow and what it needs ..."
+	@$(RUN)/python $(PIP) --editable '.[server]'
+	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(RUN)/python -m pip install --quiet --constraint constraints.txt --group dev
-	touch $@
+	@echo "Installing the developers' tools ..."
+	@$(RUN)/python $(PIP) --group dev
+	@touch $@
 
 # An old compiler on purpose: stubs that it makes work with every protobuf from 5.29 on.
 $(TOOLS)/.ready:
-	test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet grpcio-tools==1.71.2 grpcio==1.71.2 protobuf==5.29.6
-	touch $@
+	@echo "Installing the stubs' compiler into $(TOOLS) ..."
+	@test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install -qq grpcio-tools==1.71.2 grpcio==1.71.2 protobuf==5.29.6
+	@touch $@
