@@ -157,8 +157,11 @@ class Sampler:
         }
         return SamplePlan(spec.seed, rows)
 
-    def sample(self, plan, unit, tables) -> list[Fragment]:
-        time.sleep(_setting("TINY_UNIT_SECONDS"))
+    def sample(self, plan, unit, tables, check=lambda: None) -> list[Fragment]:
+        end = time.monotonic() + _setting("TINY_UNIT_SECONDS")
+        while (left := end - time.monotonic()) > 0:
+            check()
+            time.sleep(min(left, 0.02))
         if folder := os.environ.get("TINY_DEATHS"):
             self._die_if_asked(Path(folder) / str(unit))
         for name, rows in plan.table_rows.items():

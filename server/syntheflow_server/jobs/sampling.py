@@ -124,7 +124,7 @@ class UnitTask:
         _, sampler = worker.sampler(self.model)
         start, count = self.window or (0, None)
         pieces: list[Piece] = []
-        for made in sampler.sample(plan, self.unit, self.tables):
+        for made in sampler.sample(plan, self.unit, self.tables, worker.check):
             if made.table not in self.tables:
                 continue
             low = max(0, start - made.first_row)

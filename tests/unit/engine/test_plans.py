@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pyarrow as pa
@@ -158,3 +159,22 @@ def test_planning_can_be_cancelled(models):
 
     with pytest.raises(CancelledError):
         Sampler(models["shop"]).plan(SampleSpec(scale=100.0), stop)
+
+
+def test_making_rows_can_be_cancelled_at_once(models):
+    def stop() -> None:
+        raise CancelledError("stopped", reason="CANCELLED")
+
+    sampler = Sampler(models["shop"])
+    plan = plan_of(sampler)
+    with pytest.raises(CancelledError):
+        sampler.sample(plan, plan.units_of("line")[0], None, stop)
+
+
+def test_the_check_is_called_five_times_a_second_within_a_unit(models):
+    calls = [time.process_time()]  # of work, not of waiting for a busy machine
+    sampler = Sampler(models["shop"])
+    plan = sampler.plan(SampleSpec(scale=80.0), lambda: calls.append(time.process_time()))
+    for unit in range(plan.unit_count):
+        sampler.sample(plan, unit, None, lambda: calls.append(time.process_time()))
+    assert max(b - a for a, b in itertools.pairwise(calls)) < 0.2

@@ -12,6 +12,7 @@ from syntheflow_server.engine.encoding.plain import to_numbers
 from syntheflow_server.engine.graph.context import LATENT, Kin, Place, RelativesNetwork
 from syntheflow_server.engine.layout import Piece, PieceKind
 from syntheflow_server.engine.model import TableModel
+from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.order import OrderKeeper
 from syntheflow_server.engine.sampling.rng import generator, key_of
@@ -24,20 +25,27 @@ _SMALLEST = 32
 
 
 def draw_root(
-    runtime: Runtime, table: str, seed: int, unit: int, first_row: int, rows: int
+    runtime: Runtime, table: str, seed: int, unit: int, place: tuple[int, int], beat: Beat
 ) -> Frame:
-    """Return the frame of a root table's block `unit`."""
+    """Return the frame of a root table's block `unit`; `place` is its first row and size."""
+    first_row, rows = place
     blank = np.zeros((rows, runtime.layout(table).size), np.uint16)
     frame = Frame(table, unit, first_row, rows, blank)
     if table in runtime.samplers and rows:
         uniforms = _uniforms(runtime, frame, seed)
         given = _given(runtime.table(table), frame, seed)
-        frame.codes = runtime.samplers[table].sample(uniforms, given=given)
+        frame.codes = runtime.samplers[table].sample(uniforms, given=given, restrict=beat.restrict)
     return frame
 
 
 def draw_children(
-    runtime: Runtime, table: str, seed: int, above: Frame, first_row: int, counts: Ints
+    runtime: Runtime,
+    table: str,
+    seed: int,
+    above: Frame,
+    first_row: int,
+    counts: Ints,
+    beat: Beat,
 ) -> Frame:
     """Return the frame of the rows that the rows of `above` own; `counts` [owners]."""
     owner = np.repeat(np.arange(above.rows), counts)
@@ -47,13 +55,13 @@ def draw_children(
     sequence = model.structure.sequence
     keeper = None
     if sequence and sequence.order and above.rows:
-        keeper = _keeper(runtime, frame, seed, counts)
+        keeper = _keeper(runtime, frame, seed, counts, beat)
         frame.order = keeper.values[:-1]
     elif sequence and sequence.order:
         frame.order = np.zeros(0, np.int64)
     if frame.rows and table in runtime.samplers:
         with torch.inference_mode():
-            _Siblings(runtime, frame, seed, counts, keeper).draw()
+            _Siblings(runtime, frame, seed, counts, keeper, beat).draw()
     return frame
 
 
@@ -82,7 +90,7 @@ def _given(model: TableModel, frame: Frame, seed: int) -> dict[int, npt.NDArray[
     return given
 
 
-def _keeper(runtime: Runtime, frame: Frame, seed: int, counts: Ints) -> OrderKeeper:
+def _keeper(runtime: Runtime, frame: Frame, seed: int, counts: Ints, beat: Beat) -> OrderKeeper:
     """Return the keeper of the frame's order column, from the owner's first and span."""
     above, table = frame.above, frame.table
     assert above is not None
@@ -91,7 +99,7 @@ def _keeper(runtime: Runtime, frame: Frame, seed: int, counts: Ints) -> OrderKee
     assert sequence is not None
     rng = generator(seed, table, frame.unit, "order")
     begin = runtime.piece(above.table, PieceKind.FIRST, table)
-    first = _numbers(begin, above, rng)
+    first = sequence.counted(_numbers(begin, above, rng))
     span = None
     if not sequence.long:
         piece = runtime.piece(above.table, PieceKind.SPAN, table)
@@ -108,6 +116,7 @@ def _keeper(runtime: Runtime, frame: Frame, seed: int, counts: Ints) -> OrderKee
         (first, span),
         with_silent_row(frame.owner, counts),
         rng,
+        beat,
     )
 
 
@@ -132,9 +141,15 @@ class _Siblings:
     """
 
     def __init__(
-        self, runtime: Runtime, frame: Frame, seed: int, counts: Ints, keeper: OrderKeeper | None
+        self,
+        runtime: Runtime,
+        frame: Frame,
+        seed: int,
+        counts: Ints,
+        keeper: OrderKeeper | None,
+        beat: Beat,
     ) -> None:
-        self.frame, self.keeper = frame, keeper
+        self.frame, self.keeper, self.beat = frame, keeper, beat
         model = runtime.table(frame.table)
         assert model.relatives is not None
         self.net: RelativesNetwork = model.relatives
@@ -205,7 +220,9 @@ class _Siblings:
         left = np.zeros(len(rows))
         if self.keeper is not None and self.net.history:
             keeper = self.keeper
-            left = (keeper.last[rows] - keeper.previous(rows)) / keeper.sequence.unit
+            base = keeper.sequence.base
+            left = base(keeper.last[rows]) - base(keeper.previous(rows))
+            left = left / keeper.sequence.unit
         return Place(
             torch.from_numpy(self.position[rows].astype(np.float32)),
             torch.from_numpy(self.count[rows].astype(np.float32)),
@@ -216,8 +233,10 @@ class _Siblings:
         context = self.net.context(self.state[torch.from_numpy(self.owner[rows])], kin)
         if self.keeper is not None:
             self.keeper.rows = rows
+        self.beat()
+        restrict = self.beat.restrict if self.keeper is None else self.keeper
         self.codes[rows] = self.sampler.sample(
-            self.uniforms[rows], context=context, restrict=self.keeper
+            self.uniforms[rows], context=context, restrict=restrict
         )
 
 

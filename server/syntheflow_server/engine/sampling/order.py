@@ -9,9 +9,13 @@ import numpy.typing as npt
 
 from syntheflow_server.engine.graph.structure import Sequence
 from syntheflow_server.engine.layout import Piece
+from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.runtime import decode_numbers
 
 Ints = npt.NDArray[np.int64]
+MONTH_END = 31
+"""The last of the places of a month, counted from 0."""
+
 _UNKNOWN = 1 << 62
 
 
@@ -35,6 +39,7 @@ class OrderKeeper:
     position: Ints
     count: Ints
     rng: np.random.Generator
+    beat: Beat
     values: Ints
     rows: Ints
     drawn: npt.NDArray[np.uint16] | None = None
@@ -48,6 +53,7 @@ class OrderKeeper:
         ends: tuple[Ints, Ints | None],
         kin: tuple[Ints, Ints, Ints],
         rng: np.random.Generator,
+        beat: Beat,
     ) -> OrderKeeper:
         """Return a keeper for rows with `kin` = (owner, position, count), all [n].
 
@@ -59,8 +65,10 @@ class OrderKeeper:
             last = np.full(len(owner), _UNKNOWN)
         else:
             least = (count - 1) if sequence.strict else np.zeros(len(owner), np.int64)
-            last = first + np.maximum(ends[1][owner], 0) * sequence.unit
+            last = sequence.base(first) + np.maximum(ends[1][owner], 0) * sequence.unit
             last = np.minimum(last, np.maximum(sequence.high, first))
+            if sequence.month_day:  # the end is known to the month only
+                last = np.maximum(sequence.base(last) + MONTH_END, first)
             # Where the siblings do not fit in between, the first begins earlier.
             first = np.minimum(first, last - least * sequence.unit)
         return cls(
@@ -74,6 +82,7 @@ class OrderKeeper:
             position,
             count,
             rng,
+            beat,
             np.zeros(len(owner), np.int64),
             np.arange(len(owner)),
         )
@@ -81,7 +90,7 @@ class OrderKeeper:
     def room(self, rows: Ints, before: Ints) -> Ints:
         """Return the largest step in units that leaves place for the siblings to come."""
         after = self.count[rows] - 1 - self.position[rows]
-        room = (self.last[rows] - before) // self.sequence.unit
+        room = (self.last[rows] - self.sequence.base(before)) // self.sequence.unit
         return np.maximum(room - (after if self.sequence.strict else 0), 0)
 
     def previous(self, rows: Ints) -> Ints:
@@ -97,6 +106,7 @@ class OrderKeeper:
         weights: npt.NDArray[np.float32],
     ) -> None:
         """Change the weights of one token of the rows `part` of the call."""
+        self.beat()
         rows = self.rows[part]
         if self.step.tokens and token == self.step.start:
             self._mask_steps(rows, weights)
@@ -119,8 +129,13 @@ class OrderKeeper:
             return
         weights[follows, missing] = 0
         if self.last[rows[0]] != _UNKNOWN:
-            room = self.room(rows[follows], self.previous(rows[follows]))
+            before = self.previous(rows[follows])
+            room = self.room(rows[follows], before)
             allowed = self.lowest[None, :] <= room[:, None]
+            if self.sequence.month_day:  # not back to earlier days of the month
+                below = before - self.sequence.base(before)
+                above = np.append(self.lowest[1:-1], [_UNKNOWN, 0])
+                allowed &= above[None, :] > below[:, None]
             allowed[:, missing] = False
             smallest = int(np.argmin(self.lowest[:-1])) if missing else 0
             allowed[:, smallest] = True
@@ -138,14 +153,28 @@ class OrderKeeper:
         if self.sequence.long:
             self._accumulate(rows, units)
         else:
-            before = self.previous(rows)
-            least = 1 if self.sequence.strict else 0
-            units = np.clip(units, least, np.maximum(self.room(rows, before), least))
-            values = before + units * self.sequence.unit
-            final = self.position[rows] == self.count[rows] - 1
-            values = np.where(final, np.maximum(self.last[rows], before), values)
-            self.values[rows] = np.where(self.position[rows] == 0, self.first[rows], values)
-        self.drawn = self.calendar.calendar.codes(self.values[rows])
+            self.values[rows] = self._placed(rows, units)
+        told = self.sequence.told(self.values[rows])
+        self.drawn = self.calendar.calendar.codes(told)
+
+    def _placed(self, rows: Ints, units: Ints) -> Ints:
+        """Return the values that steps lead to, between the sibling before and the end."""
+        sequence = self.sequence
+        before, last = self.previous(rows), self.last[rows]
+        base = sequence.base(before)
+        least = (before - base) // sequence.unit + (1 if sequence.strict else 0)
+        final = self.position[rows] == self.count[rows] - 1
+        if sequence.month_day:
+            # The last month is given; its day is the drawn step's.
+            ending = (sequence.base(last) - base) // sequence.unit + units % (MONTH_END + 1)
+            units = np.where(final, ending, units)
+        units = np.clip(units, least, np.maximum(self.room(rows, before), least))
+        values = base + units * sequence.unit
+        if sequence.month_day:
+            values = sequence.counted(sequence.told(values))
+        else:
+            values = np.where(final, np.maximum(last, before), values)
+        return np.where(self.position[rows] == 0, self.first[rows], values)
 
     def _accumulate(self, rows: Ints, units: Ints) -> None:
         """Sum the steps of neighbouring rows of one owner, going on from the row before."""

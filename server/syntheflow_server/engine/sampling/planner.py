@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -13,6 +11,7 @@ from syntheflow_server.engine.graph.codes import code_inputs
 from syntheflow_server.engine.graph.levels import filled
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.beat import Beat, Check
 from syntheflow_server.engine.sampling.needs import Needs
 from syntheflow_server.engine.sampling.plan import LevelIndex, ParentIndex, SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
@@ -33,7 +32,7 @@ Ints = npt.NDArray[np.int64]
 
 
 def make_plan(
-    runtime: Runtime, spec: SampleSpec, check: Callable[[], None], tables: frozenset[str] | None
+    runtime: Runtime, spec: SampleSpec, check: Check, tables: frozenset[str] | None
 ) -> SamplePlan:
     """Return the plan for `tables` (None: all) of `spec`.
 
@@ -54,7 +53,7 @@ def make_plan(
     )
     needs = Needs(runtime.model, plan.tables)
     _check_grids(runtime, plan, needs)
-    units = Units(runtime, plan, check)
+    units = Units(runtime, plan, Beat(check))
     sizes = Sizes(units)
     wanted = [table for table in family.order if table in needs.sized]
     for table in wanted:
@@ -165,7 +164,7 @@ class _KeyKeeper:
 
     def __init__(self, units: Units, needs: Needs) -> None:
         self._units, self._needs, self._busy = units, needs, set[str]()
-        self._values = Values(units.runtime, units.plan)
+        self._values = Values(units.runtime, units.plan, units.beat)
 
     def keep(self, table: str) -> None:
         """Store what links to `table` need, after what its own keys need."""

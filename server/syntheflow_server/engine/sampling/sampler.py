@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pyarrow as pa
 import torch
 
 from syntheflow_server.engine.model import FittedModel
+from syntheflow_server.engine.sampling.beat import Beat, Check, unchecked
 from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.planner import make_plan
 from syntheflow_server.engine.sampling.runtime import Runtime
@@ -40,7 +40,7 @@ class Sampler:
     def plan(
         self,
         spec: SampleSpec,
-        check: Callable[[], None],
+        check: Check,
         tables: frozenset[str] | None = None,
     ) -> SamplePlan:
         """Return the plan of a request for `tables` (None: for all).
@@ -52,18 +52,24 @@ class Sampler:
         return make_plan(self._runtime, spec, check, tables)
 
     def sample(
-        self, plan: SamplePlan, unit: int, tables: frozenset[str] | None = None
+        self,
+        plan: SamplePlan,
+        unit: int,
+        tables: frozenset[str] | None = None,
+        check: Check = unchecked,
     ) -> list[Fragment]:
         """Return the rows that `unit` makes of `tables` (None: of all planned), owners first.
 
+        `check` is called at least every 0.2 s and may raise CancelledError.
         Raises IndexError if the plan has no such unit, KeyError if it lacks a table.
         """
         wanted = set(plan.tables) if tables is None else tables
         if missing := wanted - set(plan.tables):
             raise KeyError(f"the plan was not made for {', '.join(sorted(missing))}")
         root, block, beyond = plan.locate(unit)
-        making = Unit(self._runtime, plan, root, block, beyond=beyond)
-        values = Values(self._runtime, plan)
+        beat = Beat(check)
+        making = Unit(self._runtime, plan, root, block, beat, beyond=beyond)
+        values = Values(self._runtime, plan, beat)
         fragments = []
         for table in self._runtime.model.family.below(root):
             if table not in wanted:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.runtime import Runtime
 from syntheflow_server.engine.sampling.shares import (
@@ -25,19 +26,19 @@ _KEPT_ROWS = 400_000
 class Units:
     """The units of a plan in the making; recent ones are kept so that passes share them."""
 
-    def __init__(self, runtime: Runtime, plan: SamplePlan, check: Callable[[], None]) -> None:
-        self.runtime, self.plan, self._check = runtime, plan, check
+    def __init__(self, runtime: Runtime, plan: SamplePlan, beat: Beat) -> None:
+        self.runtime, self.plan, self.beat = runtime, plan, beat
         self._kept: dict[tuple[str, int], Unit] = {}
         self._kept_rows = 0
 
     def over(self, table: str) -> Iterator[Unit]:
-        """Yield all units that make `table`, in order; `check` is called before each."""
+        """Yield all units that make `table`, in order; `beat` is called before each."""
         root = self.plan.root_of[table]
         for block in range(len(self.plan.units_of(table))):
-            self._check()
+            self.beat()
             unit = self._kept.get((root, block))
             if unit is None:
-                unit = Unit(self.runtime, self.plan, root, block)
+                unit = Unit(self.runtime, self.plan, root, block, self.beat)
                 if self._kept_rows < _KEPT_ROWS:
                     self._kept[root, block] = unit
                     self._kept_rows += self.plan.blocks[root]

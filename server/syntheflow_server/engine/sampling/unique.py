@@ -85,7 +85,7 @@ class _Keys:
         sequence = structure.sequence
         self.order = sequence.order if sequence and sequence.order in names else ""
         self.tied = [link for link in structure.resolved if link.fixed and self.order]
-        self.unit = sequence.unit if sequence else 1
+        self.next = sequence.next if sequence else np.copy
         self.plain = [n for n in names if n not in linked and n != self.order]
         self.images = {str(link.key): self._image(link) for link in self.links}
         self.rng = generator(plan.spec.seed, frame.table, frame.unit, f"key {names}")
@@ -253,7 +253,7 @@ class _Keys:
             bad = self.repeats()
             if not bad.any():
                 break
-            self.frame.order[bad] += self.unit
+            self.frame.order[bad] = self.next(self.frame.order[bad])
         self.frame.columns.pop(self.order, None)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.draw import draw_children, draw_root
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.plan import SamplePlan
@@ -20,9 +21,16 @@ class Unit:
     """Block `block` of root table `root`: its rows and the rows they own."""
 
     def __init__(
-        self, runtime: Runtime, plan: SamplePlan, root: str, block: int, *, beyond: bool = False
+        self,
+        runtime: Runtime,
+        plan: SamplePlan,
+        root: str,
+        block: int,
+        beat: Beat,
+        *,
+        beyond: bool = False,
     ) -> None:
-        self.runtime, self.plan = runtime, plan
+        self.runtime, self.plan, self._beat = runtime, plan, beat
         self.root, self.block, self._beyond = root, block, beyond
         self._frames: dict[str, Frame] = {}
 
@@ -39,10 +47,10 @@ class Unit:
         seed = self.plan.spec.seed
         rows = min(size, self.plan.table_rows[table] - first)
         if table not in self.plan.unbounded:
-            return draw_root(self.runtime, table, seed, self.block, first, rows)
+            return draw_root(self.runtime, table, seed, self.block, (first, rows), self._beat)
         # Rows that may be read beyond the table's size must not depend on that size: the
         # whole block is made, and cut where the table ends.
-        frame = draw_root(self.runtime, table, seed, self.block, first, size)
+        frame = draw_root(self.runtime, table, seed, self.block, (first, size), self._beat)
         if not self._beyond and rows < size:
             frame.rows, frame.codes = rows, frame.codes[:rows]
         return frame
@@ -54,7 +62,8 @@ class Unit:
             before = int(self.plan.parts_before[table][self.block])
             counts = share.counts(counts, before)
         first = self.plan.first_row(table, self.block)
-        return draw_children(self.runtime, table, self.plan.spec.seed, above, first, counts)
+        seed = self.plan.spec.seed
+        return draw_children(self.runtime, table, seed, above, first, counts, self._beat)
 
     def proposed(self, table: str) -> Ints:
         """Return how many rows of `table` each owner row in this unit would have by itself."""

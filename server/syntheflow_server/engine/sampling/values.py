@@ -13,6 +13,7 @@ from syntheflow_server.engine.graph.structure import Family, Link, LinkKind
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
+from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.links import Resolver
 from syntheflow_server.engine.sampling.plan import SamplePlan
@@ -25,13 +26,14 @@ Ints = npt.NDArray[np.int64]
 class Values:
     """Makes columns of frames; every column of a row is a function of the unit alone."""
 
-    def __init__(self, runtime: Runtime, plan: SamplePlan) -> None:
-        self._runtime, self._plan = runtime, plan
+    def __init__(self, runtime: Runtime, plan: SamplePlan, beat: Beat) -> None:
+        self._runtime, self._plan, self._beat = runtime, plan, beat
         self._resolver = Resolver(runtime, plan, self.column)
 
     def column(self, frame: Frame, name: str) -> pa.Array:
         """Return the values of a column, made once per frame."""
         if name not in frame.columns:
+            self._beat()
             self._make(frame, name)
         return frame.columns[name]
 
@@ -65,7 +67,8 @@ class Values:
             made = self._key(frame, model, name)
         elif sequence and name == sequence.order:
             assert frame.order is not None
-            made = from_numbers(frame.order, None, model.table.column(name).arrow, 0)
+            numbers = sequence.told(frame.order)
+            made = from_numbers(numbers, None, model.table.column(name).arrow, 0)
         elif link := link_of(model, name):
             made = self._linked(frame, link, name)
         else:
