@@ -33,9 +33,10 @@ from syntheflow_server.engine.keys.number import NumberKey
 from syntheflow_server.engine.keys.pattern import PatternKey
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
+from syntheflow_server.engine.relations import relation_from_state, relation_to_state
 from syntheflow_server.engine.settings import FitSettings
 
-FORMAT = 1
+FORMAT = 2
 _JSON = "model.json"
 _WEIGHTS = "weights.safetensors"
 _MAKERS: tuple[type[KeyMaker], ...] = (GridKey, NumberKey, PatternKey)
@@ -130,6 +131,11 @@ def _write_table(model: TableModel, prefix: str, tensors: dict[str, Tensor]) -> 
             facts, arrays = maker.to_state()
             _put(tensors, f"{prefix}/{group}{i}", arrays)
             makers.append(facts | {"maker": maker.kind, "group": group, "place": i})
+    relations = []
+    for i, relation in enumerate(model.relations):
+        facts, arrays = relation_to_state(relation)
+        _put(tensors, f"{prefix}/relation{i}", arrays)
+        relations.append(facts)
     return {
         "structure": model.structure.model_dump(mode="json"),
         "pieces": [
@@ -137,6 +143,7 @@ def _write_table(model: TableModel, prefix: str, tensors: dict[str, Tensor]) -> 
             for i, piece in enumerate(model.layout.pieces)
         ],
         "makers": makers,
+        "relations": relations,
         "network": network.shape.to_json() if network is not None else None,
         "relatives": _relatives_facts(relatives),
         "card": model.card.model_dump(mode="json"),
@@ -226,6 +233,10 @@ def _read_table(
         relatives=relatives,
         history=history,
         card=TableCard.model_validate(facts["card"]),
+        relations=tuple(
+            relation_from_state(item, _taken(tensors, f"{prefix}/relation{i}"))
+            for i, item in enumerate(facts["relations"])
+        ),
     )
 
 

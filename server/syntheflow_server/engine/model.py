@@ -15,6 +15,7 @@ from syntheflow_server.engine.graph.context import RelativesNetwork
 from syntheflow_server.engine.graph.structure import Family, Structure
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import Layout
+from syntheflow_server.engine.relations import Relation
 from syntheflow_server.engine.settings import FitSettings
 
 _UNIT_ROWS = 16_384
@@ -27,8 +28,9 @@ class TableModel:
     """All that was learned of one table.
 
     `makers` make key columns from the row number, `owner_makers` from the owner's row
-    number. `network` is None for a table without tokens; `relatives` for one without
-    owner. `history` gives the points whose mean tells of earlier siblings.
+    number; `relations` compute columns from others. `network` is None for a table without
+    tokens; `relatives` for one without owner. `history` gives the points whose mean tells
+    of earlier siblings.
     """
 
     table: Table
@@ -40,6 +42,12 @@ class TableModel:
     relatives: RelativesNetwork | None
     history: Featurizer
     card: TableCard
+    relations: tuple[Relation, ...] = ()
+
+    @cached_property
+    def made_by(self) -> dict[str, Relation]:
+        """The relation that computes each column that is computed."""
+        return {name: relation for relation in self.relations for name in relation.makes}
 
 
 @dataclass(frozen=True, eq=False)

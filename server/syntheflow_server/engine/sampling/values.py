@@ -13,6 +13,7 @@ from syntheflow_server.engine.graph.structure import Family, Link, LinkKind
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
+from syntheflow_server.engine.relations import Ref, Relation
 from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.links import Resolver
@@ -71,6 +72,8 @@ class Values:
             made = from_numbers(numbers, None, model.table.column(name).arrow, 0)
         elif link := link_of(model, name):
             made = self._linked(frame, link, name)
+        elif relation := model.made_by.get(name):
+            made = self._related(frame, relation, name)
         else:
             made = self._decoded(frame, model, name)
         frame.columns[name] = combined(made)
@@ -111,6 +114,19 @@ class Values:
         if link.through is not None:
             source = link.through.child_columns[link.through.parent_columns.index(theirs)]
         return self.column(owner, source).take(pa.array(rows))
+
+    def _related(self, frame: Frame, relation: Relation, name: str) -> pa.Array:
+        """Return a column that other columns of the row and of its owners decide."""
+        given = {Ref(column.name): self.column(frame, column.name) for column in relation.hidden}
+        for ref in relation.needs:
+            owner, rows = frame, np.arange(frame.rows)
+            for _ in range(ref.above):
+                assert owner.above is not None
+                rows, owner = owner.owner[rows], owner.above
+            self._resolver.settle(owner)
+            values = self.column(owner, ref.column)
+            given[ref] = values.take(pa.array(rows)) if ref.above else values
+        return relation.derive(name, given)
 
     def _decoded(self, frame: Frame, model: TableModel, name: str) -> pa.Array:
         piece = model.layout.find(PieceKind.COLUMN, name)

@@ -21,6 +21,8 @@ from syntheflow_server.engine.graph.joins import Rows, child_counts
 from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
+from syntheflow_server.engine.relations import Ref, Relation, given_of
+from syntheflow_server.engine.relations.sight import Sight
 from syntheflow_server.engine.training.analysis import Analysis, children_of
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
 from syntheflow_server.engine.training.siblings import order_numbers
@@ -53,10 +55,12 @@ class Encoder:
         tables: Tables,
         analysis: Analysis,
         held: Mapping[str, Mask],
+        relations: Mapping[str, tuple[Relation, ...]],
         seed: int,
         tick: Callable[[str], None],
     ) -> None:
         self._schema, self._tables, self._analysis = schema, tables, analysis
+        self._relations = relations
         self._held, self._seed, self._tick = held, seed, tick
         self._numbers: dict[str, npt.NDArray[np.int64]] = {}
         self._siblings: dict[str, Siblings] = {}
@@ -131,6 +135,7 @@ class Encoder:
         source = self._tables[table]
         pieces = [
             self._fit(table, PieceKind.COLUMN, schema.column(name), combined(source.column(name)))
+        made = {c for r in self._relations[table] if not r.hints for c in r.makes}
             for name in structure.modelled
         ]
         keys = {c for key in self._schema.references_to(table) for c in key.parent_columns}
@@ -145,6 +150,20 @@ class Encoder:
         """Return the pieces that say how many rows depend on a row, and when."""
         family = self._analysis.family
         pieces = []
+    def _hidden(self, table: str) -> list[Piece]:
+        """Return the pieces of columns that no table has, which relations need."""
+        rows = np.arange(self._analysis.rows[table])
+        sight = Sight(self._schema, self._tables, self._analysis, table, rows, keep=False)
+        pieces = []
+        for relation in self._relations[table]:
+            if not relation.hidden:
+                continue
+            given = given_of(relation, sight.get)
+            for column in relation.hidden:
+                values = given[Ref(column.name)]
+                pieces.append(self._fit(table, PieceKind.COLUMN, column, values))
+        return pieces
+
         for child in family.owned_by(table):
             counts = children_of(self._analysis, child)
             pieces.append(self._count(table, PieceKind.COUNT, child, counts))

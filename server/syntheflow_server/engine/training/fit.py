@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.training.analysis import Analysis, analyse
+from syntheflow_server.engine.relations import find_relations
 from syntheflow_server.engine.training.encode import Encoded, Encoder
 from syntheflow_server.engine.training.holdout import Mask, holdout_of
 from syntheflow_server.engine.training.makers import learn_makers
@@ -38,7 +40,8 @@ def fit(schema: Schema, tables: Tables, settings: FitSettings, report: Report) -
     progress.reading("reading keys")
     analysis = analyse(schema, tables)
     held = holdout_of(analysis, settings.holdout_share, settings.seed)
-    encoder = Encoder(schema, tables, analysis, held, settings.seed, progress.reading)
+    relations = find_relations(schema, tables, analysis, held, progress.reading)
+    encoder = Encoder(schema, tables, analysis, held, relations, settings.seed, progress.reading)
     encoded = encoder.run()
     trained = _train_all(analysis, encoded, held, settings, progress, began)
     structures = {
@@ -47,7 +50,10 @@ def fit(schema: Schema, tables: Tables, settings: FitSettings, report: Report) -
     }
     family = Family(structures, analysis.family.order)
     models = {
-        name: _table_model(name, schema, tables, family, encoded[name], trained[name], held[name])
+        name: replace(
+            _table_model(name, schema, tables, family, encoded[name], trained[name], held[name]),
+            relations=relations[name],
+        )
         for name in family.order
     }
     progress.done()

@@ -1,0 +1,14 @@
+"""Exact relations: columns that are computed from others instead of being learned."""
+
+from syntheflow_server.engine.relations.base import Ref, Relation
+from syntheflow_server.engine.relations.search import find_relations, given_of
+from syntheflow_server.engine.relations.state import relation_from_state, relation_to_state
+
+__all__ = [
+    "Ref",
+    "Relation",
+    "find_relations",
+    "given_of",
+    "relation_from_state",
+    "relation_to_state",
+]

@@ -1,0 +1,117 @@
+"""Find the relations of all tables, each verified on every training row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from syntheflow_server.domain.schema import Schema
+from syntheflow_server.domain.tables import Tables
+from syntheflow_server.engine.relations import arithmetic, copies, mapping, moments, onehot, strings
+from syntheflow_server.engine.relations.base import Ref, Relation, same
+from syntheflow_server.engine.relations.sight import Sight, some_rows
+from syntheflow_server.engine.training.analysis import Analysis
+
+Mask = npt.NDArray[np.bool_]
+_SAMPLE = 10_000
+_FEW_ROWS = 30
+
+
+def find_relations(
+    schema: Schema,
+    tables: Tables,
+    analysis: Analysis,
+    held: Mapping[str, Mask],
+    tick: Callable[[str], None],
+) -> dict[str, tuple[Relation, ...]]:
+    """Return by table the relations that all rows that are not `held` obey."""
+    found = {}
+    for name in analysis.family.order:
+        tick(f"reading {name}")
+        rows = np.flatnonzero(~held[name])
+        every = Sight(schema, tables, analysis, name, rows, keep=False)
+        few = some_rows(rows, _SAMPLE, 0)
+        sample = Sight(schema, tables, analysis, name, few, keep=True)
+        found[name] = _Search(sample, every, lambda name=name: tick(f"reading {name}")).run()  # type: ignore[misc]
+    return found
+
+
+class _Search:
+    """Collects the relations of one table; what is made is not made twice, nor from itself."""
+
+    def __init__(self, sample: Sight, every: Sight, tick: Callable[[], None]) -> None:
+        self._sample, self._every, self._tick = sample, every, tick
+        self._found: list[Relation] = []
+        self._needs: dict[str, set[str]] = {}
+
+    def run(self) -> tuple[Relation, ...]:
+        """Return the relations; strict kinds first, so that loose ones take what is left."""
+        if self._every.count < _FEW_ROWS:
+            return ()
+        sample, every = self._sample, self._every
+        self._take(moments.find(sample, self._free()))
+        for copied in copies.find(sample, self._free()):
+            self._take_copy(copied)
+        for linear in arithmetic.find(sample, self._free()):
+            if set(linear.makes) <= set(self._free()) and self._proves(linear):
+                self._take([linear])
+        self._take(strings.find(sample, self._free()))
+        self._take(mapping.find(sample, every, self._free(), self._needs), verified=True)
+        self._take(onehot.find(sample, self._free()))
+        return tuple(self._found)
+
+    def _free(self) -> tuple[str, ...]:
+        made = {name for relation in self._found for name in relation.makes}
+        return tuple(name for name in self._sample.free if name not in made)
+
+    def _take(self, relations: Iterable[Relation], *, verified: bool = False) -> None:
+        for relation in relations:
+            self._tick()
+            free, above = set(self._free()), self._above(relation)
+            if not set(relation.makes) <= free or set(relation.makes) & above:
+                continue
+            if verified or self._holds(relation):
+                self._found.append(relation)
+                for name in relation.makes:
+                    self._needs[name] = above
+                for parts in self._needs.values():
+                    if parts & set(relation.makes):
+                        parts.update(above)
+
+    def _take_copy(self, copied: copies.Copied) -> None:
+        """Take the copy; one that some row breaks may have rows of their own value."""
+        before = len(self._found)
+        self._take([copied])
+        if len(self._found) == before and not copied.hidden:
+            column = self._sample.column(Ref(copied.makes[0]))
+            self._take([copies.loosened(copied, column)])
+
+    def _above(self, relation: Relation) -> set[str]:
+        """Return the columns of the row that the relation needs, near and far."""
+        near = {ref.column for ref in relation.needs if not ref.above}
+        return near.union(*(self._needs.get(name, set()) for name in near))
+
+    def _holds(self, relation: Relation) -> bool:
+        """Return True if deriving gives back every training row's values."""
+        names = set(self._sample.table.column_names)
+        if any(column.name in names for column in relation.hidden):
+            return False
+        for sight in (self._sample, self._every):
+            given = given_of(relation, sight.get)
+            for name in relation.makes:
+                made = relation.derive(name, given)
+                if not same(made, given[Ref(name)]).all():
+                    return False
+        return True
+
+    def _proves(self, relation: arithmetic.Linear) -> bool:
+        return arithmetic.evident(relation, given_of(relation, self._sample.get))
+
+
+def given_of(relation: Relation, get: Callable[[Ref], pa.Array]) -> dict[Ref, pa.Array]:
+    """Return the columns that a relation reads and makes, its hidden ones too."""
+    given = {ref: get(ref) for ref in (*relation.needs, *map(Ref, relation.makes))}
+    return given | {Ref(name): values for name, values in relation.hide(given).items()}

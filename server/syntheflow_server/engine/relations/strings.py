@@ -1,0 +1,259 @@
+"""Strings made of other columns: an e-mail of first and last name, a full name, a code."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import pyarrow as pa
+
+from syntheflow_server.domain.schema import Column, SemanticType
+from syntheflow_server.engine.relations.base import Given, Ref, Relation, State
+from syntheflow_server.engine.relations.sight import Sight
+
+_FEW_ROWS = 30
+_LOOK = 60
+_AGREE = 0.9
+_SHORT = 2
+_FEW_VALUES = 10
+_REPEATS = 4
+
+
+def _plain(text: str) -> str:
+    """Return the text without accents, blanks and signs, in lower case."""
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(sign for sign in parts if sign.isalnum() and sign.isascii()).lower()
+
+
+_SHAPES: dict[str, Callable[[str], str]] = {
+    "whole": lambda text: text,
+    "lower": str.lower,
+    "upper": str.upper,
+    "title": str.title,
+    "plain": _plain,
+    "under": lambda text: text.lower().replace(" ", "_"),
+    "dash": lambda text: text.lower().replace(" ", "-"),
+    "initial": lambda text: text[:1],
+    "small initial": lambda text: text[:1].lower(),
+    "big initial": lambda text: text[:1].upper(),
+    "two": lambda text: text[:2],
+    "three": lambda text: text[:3],
+    "big three": lambda text: text[:3].upper(),
+}
+
+
+class Item(NamedTuple):
+    """A piece of the string: `place` >= 0 is a needed column in a shape, -1 fixed text, -2 free."""
+
+    place: int
+    text: str
+
+
+_FIXED, _FREE = -1, -2
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Composed(Relation):
+    """The items one after another; the hidden columns fill the free ones in order."""
+
+    kind: ClassVar[str] = "composed"
+    items: tuple[Item, ...]
+
+    def derive(self, name: str, given: Given) -> pa.Array:
+        """See `Relation.derive`."""
+        del name
+        needs = [given[ref].to_pylist() for ref in self.needs]
+        free = [given[Ref(column.name)].to_pylist() for column in self.hidden]
+        rows = []
+        for i in range(len(needs[0])):
+            parts = [values[i] for values in needs]
+            rest = [values[i] for values in free]
+            whole = None not in parts and None not in rest
+            rows.append(_written(self.items, parts, rest) if whole else None)
+        return pa.array(rows, pa.string())
+
+    def hide(self, given: Given) -> dict[str, pa.Array]:
+        """See `Relation.hide`."""
+        if not self.hidden:
+            return {}
+        needs = [given[ref].to_pylist() for ref in self.needs]
+        made = given[Ref(self.makes[0])].to_pylist()
+        none = [None] * len(self.hidden)
+        rows: list[Sequence[str | None]] = []
+        for i, text in enumerate(made):
+            parts = [values[i] for values in needs]
+            whole = text is not None and None not in parts
+            rows.append((_read(self.items, parts, text) if whole else None) or none)
+        return {
+            column.name: pa.array([row[k] for row in rows], pa.string())
+            for k, column in enumerate(self.hidden)
+        }
+
+    def to_state(self) -> State:
+        """See `Relation.to_state`."""
+        return {"items": [list(item) for item in self.items]}, {}
+
+    @classmethod
+    def from_state(
+        cls, common: dict[str, Any], facts: Mapping[str, Any], arrays: Mapping[str, Any]
+    ) -> Self:
+        """See `Relation.from_state`."""
+        del arrays
+        return cls(**common, items=tuple(Item(int(p), str(t)) for p, t in facts["items"]))
+
+
+def _written(items: Sequence[Item], parts: Sequence[str], rest: Sequence[str]) -> str:
+    left = iter(rest)
+    return "".join(
+        _SHAPES[item.text](parts[item.place])
+        if item.place >= 0
+        else (item.text if item.place == _FIXED else next(left))
+        for item in items
+    )
+
+
+def _read(items: Sequence[Item], parts: Sequence[str], text: str) -> list[str] | None:
+    """Return what the free items hold in `text`, None if it is not made so."""
+    found: list[str] = []
+    at, waiting = 0, False
+    for item in items:
+        if item.place == _FREE:
+            waiting = True
+            continue
+        piece = _SHAPES[item.text](parts[item.place]) if item.place >= 0 else item.text
+        start = text.find(piece, at) if waiting else at
+        if start < 0 or text[start : start + len(piece)] != piece:
+            return None
+        if waiting:
+            found.append(text[at:start])
+        at, waiting = start + len(piece), False
+    if waiting:
+        found.append(text[at:])
+        at = len(text)
+    return found if at == len(text) else None
+
+
+def find(sample: Sight, free: tuple[str, ...]) -> list[Composed]:
+    """Return for each free string of many values the template that other strings fill."""
+    if sample.count < _FEW_ROWS:
+        return []
+    texts = [ref for ref in sample.modelled if sample.column(ref).type == "string"]
+    found = []
+    for name in free:
+        mine = sample.get(Ref(name))
+        if sample.column(Ref(name)).type != "string" or len(mine.unique()) < _FEW_VALUES:
+            continue
+        others = _contained(sample, name, [ref for ref in texts if ref.column != name])
+        relation = _template(sample, name, others) if others else None
+        if relation is not None and _tells(relation, sample):
+            found.append(relation)
+    return found
+
+
+def _contained(sample: Sight, name: str, others: Sequence[Ref]) -> list[Ref]:
+    """Return the columns that may be pieces; none unless one is in most strings as a whole."""
+    texts = [_plain(text or "") for text in sample.get(Ref(name)).slice(0, _LOOK).to_pylist()]
+    whole, first = [], []
+    for ref in others:
+        values = [_plain(text or "") for text in sample.get(ref).slice(0, _LOOK).to_pylist()]
+        if len(set(values)) < _FEW_VALUES:
+            continue
+        pairs = [(v, t) for v, t in zip(values, texts, strict=True) if v and t]
+        if sum(len(v) > _SHORT and v in t for v, t in pairs) > len(texts) / 2:
+            whole.append(ref)
+        elif sum(t.startswith(v[0]) for v, t in pairs) > _AGREE * len(texts):
+            first.append(ref)
+    return whole + first if whole else []
+
+
+def _tells(relation: Composed, sample: Sight) -> bool:
+    """Return True if the free pieces hold few values: the columns must make up the rest."""
+    given = {ref: sample.get(ref) for ref in (*relation.needs, Ref(relation.makes[0]))}
+    hidden = relation.hide(given).values()
+    return all(len(values.unique()) <= len(values) / _REPEATS for values in hidden)
+
+
+def _template(sample: Sight, name: str, others: Sequence[Ref]) -> Composed | None:
+    """Return the template on which nearly all looked-at rows agree."""
+    columns = {ref: sample.get(ref).slice(0, 10 * _LOOK).to_pylist() for ref in others}
+    texts = sample.get(Ref(name)).slice(0, 10 * _LOOK).to_pylist()
+    seen: Counter[tuple[tuple[int, str], ...]] = Counter()
+    looked = [i for i, text in enumerate(texts) if text][:_LOOK]
+    rows = [[columns[ref][i] for ref in others] for i in looked]
+    for i, row in zip(looked, rows, strict=True):
+        seen[_parse(texts[i], row)] += 1
+    for parsed, _ in seen.most_common(3):
+        used = sorted({place for place, _ in parsed if place >= 0})
+        if not used:
+            continue
+        items = tuple(
+            Item(used.index(place), text) if place >= 0 else Item(place, text)
+            for place, text in _opened(parsed, [texts[i] for i in looked], rows)
+        )
+        parts = [[row[place] for place in used] for row in rows]
+        whole = [None not in part for part in parts]
+        fits = sum(
+            _read(items, part, texts[i]) is not None
+            for i, part, ok in zip(looked, parts, whole, strict=True)
+            if ok
+        )
+        if sum(whole) >= _FEW_ROWS // 2 and fits >= _AGREE * len(looked):
+            return _relation(name, [others[place] for place in used], items)
+    return None
+
+
+def _parse(text: str, row: Sequence[str | None]) -> tuple[tuple[int, str], ...]:
+    """Return the text as columns in shapes, longest first, and what is between as it is."""
+    options = []
+    for place, value in enumerate(row):
+        if value:
+            for rank, (shape, make) in enumerate(_SHAPES.items()):
+                made = make(value)
+                if made:
+                    options.append((-len(made), rank, place, shape, made))
+    options.sort()
+    found: list[tuple[int, str]] = []
+    at, rest = 0, ""
+    used: set[int] = set()
+    while at < len(text):
+        for _, _, place, shape, made in options:
+            short = len(made) <= _SHORT and (rest or at)
+            if place not in used and not short and text.startswith(made, at):
+                if rest:
+                    found.append((_FIXED, rest))
+                found.append((place, shape))
+                used.add(place)
+                at, rest = at + len(made), ""
+                break
+        else:
+            rest += text[at]
+            at += 1
+    if rest:
+        found.append((_FIXED, rest))
+    return tuple(found)
+
+
+def _opened(
+    parsed: tuple[tuple[int, str], ...], texts: Sequence[str], rows: Sequence[Sequence[str | None]]
+) -> tuple[tuple[int, str], ...]:
+    """Return the template with the fixed pieces that vary between rows made free."""
+    varied: list[tuple[int, str]] = []
+    for i, item in enumerate(parsed):
+        if item[0] >= 0 or i == 0:
+            varied.append(item)
+            continue
+        share = sum(item[1] in text for text in texts) / len(texts)
+        varied.append(item if share >= _AGREE or not rows else (_FREE, ""))
+    return tuple(varied)
+
+
+def _relation(name: str, needs: Sequence[Ref], items: tuple[Item, ...]) -> Composed:
+    free = sum(item.place == _FREE for item in items)
+    hidden = tuple(
+        Column(name=f"{name} part {i + 1}", type="string", semantic_type=SemanticType.CATEGORY)
+        for i in range(free)
+    )
+    return Composed(makes=(name,), needs=tuple(needs), hidden=hidden, items=items)
