@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from syntheflow_server.domain.schema import ForeignKey
+from syntheflow_server.engine.calendar import from_slots, to_slots
 
 
 class LinkKind(StrEnum):
@@ -66,7 +69,10 @@ class Sequence(_Frozen):
     `order` is the column that rises along siblings, "" for none; `unit` its smallest step
     in the column's own units; `high` a value that few real rows exceed; `strict` forbids
     equal neighbours; `long` means too many siblings to make one after another: they are
-    made at once.
+    made at once. `cycle`, if not 0, says that days of the month (`calendar.MONTH`) or of
+    the year (`calendar.YEAR`) return: the column is counted in places of months
+    (`calendar.to_slots`), `day` being one day in its own unit, and steps begin where the
+    month or year of the sibling before does.
     """
 
     order: str = ""
@@ -74,6 +80,26 @@ class Sequence(_Frozen):
     high: int = 0
     strict: bool = False
     long: bool = False
+    cycle: int = 0
+    day: int = 1
+
+    def counted(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the column's numbers as they are counted."""
+        return to_slots(numbers, self.day) if self.cycle else numbers
+
+    def told(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the column's own numbers for counted ones."""
+        return from_slots(counted, self.day) if self.cycle else counted
+
+    def next(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the next place in order."""
+        if self.cycle:
+            return self.counted(self.told(counted) + self.day)
+        return counted + self.unit
+
+    def base(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return where the step to the next sibling begins."""
+        return counted - counted % self.cycle if self.cycle else counted
 
 
 class Structure(_Frozen):

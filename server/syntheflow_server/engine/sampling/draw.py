@@ -221,8 +221,8 @@ class _Siblings:
         if self.keeper is not None and self.net.history:
             keeper = self.keeper
             base = keeper.sequence.base
-            left = base(keeper.last[rows]) - base(keeper.previous(rows))
-            left = left / keeper.sequence.unit
+            span = base(keeper.last[rows]) - base(keeper.previous(rows))
+            left = span / keeper.sequence.unit
         return Place(
             torch.from_numpy(self.position[rows].astype(np.float32)),
             torch.from_numpy(self.count[rows].astype(np.float32)),

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from syntheflow_server.engine.calendar import MONTH
 from syntheflow_server.engine.graph.structure import Sequence
 from syntheflow_server.engine.layout import Piece
 from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.runtime import decode_numbers
 
 Ints = npt.NDArray[np.int64]
-MONTH_END = 31
-"""The last of the places of a month, counted from 0."""
+END_SLACK = 6 * MONTH
 
 _UNKNOWN = 1 << 62
 
@@ -67,8 +67,8 @@ class OrderKeeper:
             least = (count - 1) if sequence.strict else np.zeros(len(owner), np.int64)
             last = sequence.base(first) + np.maximum(ends[1][owner], 0) * sequence.unit
             last = np.minimum(last, np.maximum(sequence.high, first))
-            if sequence.month_day:  # the end is known to the month only
-                last = np.maximum(sequence.base(last) + MONTH_END, first)
+            if sequence.cycle:  # the end is known to the month or year only
+                last = sequence.base(last) + sequence.cycle - 1
             # Where the siblings do not fit in between, the first begins earlier.
             first = np.minimum(first, last - least * sequence.unit)
         return cls(
@@ -91,7 +91,13 @@ class OrderKeeper:
         """Return the largest step in units that leaves place for the siblings to come."""
         after = self.count[rows] - 1 - self.position[rows]
         room = (self.last[rows] - self.sequence.base(before)) // self.sequence.unit
-        return np.maximum(room - (after if self.sequence.strict else 0), 0)
+        if cycle := self.sequence.cycle:
+            # A rare number of months is known roughly: the last sibling may go further.
+            slack = np.where(after == 0, END_SLACK if cycle == MONTH else 0, 0)
+            rough: Ints = np.maximum(room + slack, cycle - 1)
+            return rough
+        free: Ints = np.maximum(room - (after if self.sequence.strict else 0), 0)
+        return free
 
     def previous(self, rows: Ints) -> Ints:
         """Return the value of the sibling before (the first value for the first)."""
@@ -132,7 +138,7 @@ class OrderKeeper:
             before = self.previous(rows[follows])
             room = self.room(rows[follows], before)
             allowed = self.lowest[None, :] <= room[:, None]
-            if self.sequence.month_day:  # not back to earlier days of the month
+            if self.sequence.cycle:  # not back to earlier days of the month or year
                 below = before - self.sequence.base(before)
                 above = np.append(self.lowest[1:-1], [_UNKNOWN, 0])
                 allowed &= above[None, :] > below[:, None]
@@ -163,18 +169,18 @@ class OrderKeeper:
         before, last = self.previous(rows), self.last[rows]
         base = sequence.base(before)
         least = (before - base) // sequence.unit + (1 if sequence.strict else 0)
-        final = self.position[rows] == self.count[rows] - 1
-        if sequence.month_day:
-            # The last month is given; its day is the drawn step's.
-            ending = (sequence.base(last) - base) // sequence.unit + units % (MONTH_END + 1)
-            units = np.where(final, ending, units)
-        units = np.clip(units, least, np.maximum(self.room(rows, before), least))
-        values = base + units * sequence.unit
-        if sequence.month_day:
-            values = sequence.counted(sequence.told(values))
+        room = np.maximum(self.room(rows, before), least)
+        if cycle := sequence.cycle:
+            # Too late: the same day of the last month or year; too early: of the next.
+            units = np.where(units > room, room - cycle + 1 + units % cycle, units)
+            units = np.where(units < least, units % cycle + cycle, units)
+            values = sequence.counted(sequence.told(base + units))
         else:
+            final = self.position[rows] == self.count[rows] - 1
+            values = base + np.clip(units, least, room) * sequence.unit
             values = np.where(final, np.maximum(last, before), values)
-        return np.where(self.position[rows] == 0, self.first[rows], values)
+        placed: Ints = np.where(self.position[rows] == 0, self.first[rows], values)
+        return placed
 
     def _accumulate(self, rows: Ints, units: Ints) -> None:
         """Sum the steps of neighbouring rows of one owner, going on from the row before."""

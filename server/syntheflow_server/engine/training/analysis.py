@@ -65,7 +65,10 @@ def _structure(
             for column in table.column_names
             if column not in roles.taken and column not in owner.child_columns
         ]
-        sequence = find_sequence(table, tables[name], references[owner], candidates, rest)
+        referring = frozenset(c for link in links for c in link.key.child_columns)
+        sequence = find_sequence(
+            table, tables[name], references[owner], candidates, rest, referring
+        )
     order = sequence.order if sequence else ""
     links = tuple(
         link.model_copy(update={"fixed": tuple(c for c in link.key.child_columns if c == order)})

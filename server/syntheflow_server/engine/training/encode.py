@@ -91,6 +91,8 @@ class Encoder:
         order = structure.sequence.order if structure.sequence else ""
         numbers = order_numbers(self._tables[table], order) if order else None
         if numbers is not None:
+            assert structure.sequence is not None
+            numbers = structure.sequence.counted(numbers)
             self._numbers[table] = numbers
         self._siblings[table] = Siblings.of(self._analysis.owners(table), numbers)
 
@@ -133,11 +135,13 @@ class Encoder:
     def _columns(self, table: str) -> list[Piece]:
         structure, schema = self._analysis.family[table], self._schema.table(table)
         source = self._tables[table]
+        made = {c for r in self._relations[table] if not r.hints for c in r.makes}
         pieces = [
             self._fit(table, PieceKind.COLUMN, schema.column(name), combined(source.column(name)))
-        made = {c for r in self._relations[table] if not r.hints for c in r.makes}
             for name in structure.modelled
+            if name not in made
         ]
+        pieces += self._hidden(table)
         keys = {c for key in self._schema.references_to(table) for c in key.parent_columns}
         for name in structure.surrogate:
             values = combined(source.column(name))
@@ -146,10 +150,6 @@ class Encoder:
                 pieces.append(self._fit(table, PieceKind.MISSING, column, values.is_null()))
         return pieces
 
-    def _crowd(self, table: str) -> list[Piece]:
-        """Return the pieces that say how many rows depend on a row, and when."""
-        family = self._analysis.family
-        pieces = []
     def _hidden(self, table: str) -> list[Piece]:
         """Return the pieces of columns that no table has, which relations need."""
         rows = np.arange(self._analysis.rows[table])
@@ -164,6 +164,10 @@ class Encoder:
                 pieces.append(self._fit(table, PieceKind.COLUMN, column, values))
         return pieces
 
+    def _crowd(self, table: str) -> list[Piece]:
+        """Return the pieces that say how many rows depend on a row, and when."""
+        family = self._analysis.family
+        pieces = []
         for child in family.owned_by(table):
             counts = children_of(self._analysis, child)
             pieces.append(self._count(table, PieceKind.COUNT, child, counts))
@@ -183,10 +187,11 @@ class Encoder:
         )
         column = self._schema.table(child).column(sequence.order)
         begin = Column(name=child, type=column.type, semantic_type=column.semantic_type)
-        values = from_numbers(first, ~has, column.arrow, 0)
+        values = from_numbers(sequence.told(first), ~has, column.arrow, 0)
         pieces = [self._fit(table, PieceKind.FIRST, begin, values)]
         if not sequence.long:
-            spans = pa.array((last - first) // sequence.unit, pa.int64(), mask=~has)
+            span = (sequence.base(last) - sequence.base(first)) // sequence.unit
+            spans = pa.array(span, pa.int64(), mask=~has)
             pieces.append(self._fit(table, PieceKind.SPAN, _integer(child), spans))
         return pieces
 
@@ -195,15 +200,17 @@ class Encoder:
         if not sequence or not sequence.order:
             return []
         numbers, siblings = self._numbers[table], self._siblings[table]
-        steps = steps_of(siblings, numbers, sequence.unit)
-        self._step_units[table] = steps
+        bases = sequence.base(numbers)
+        steps = steps_of(siblings, numbers, bases, sequence.unit)
+        self._step_units[table] = steps_of(siblings, bases, bases, sequence.unit)
         values = pa.array(steps, pa.int64(), mask=siblings.position == 0)
         column = _integer(sequence.order)
         piece = self._fit(table, PieceKind.STEP, column, values)
         kind = self._schema.table(table).column(sequence.order).type
         name = "date" if kind == "date32" else "number" if kind == "int64" else "timestamp"
-        calendar = Calendar.fit(numbers[~self._held[table]], name)
-        self._parts[table, PieceKind.CALENDAR, sequence.order] = calendar.codes(numbers)
+        told = sequence.told(numbers)
+        calendar = Calendar.fit(told[~self._held[table]], name)
+        self._parts[table, PieceKind.CALENDAR, sequence.order] = calendar.codes(told)
         derived = Piece(PieceKind.CALENDAR, sequence.order, calendar.tokens, calendar=calendar)
         return [piece, derived]
 

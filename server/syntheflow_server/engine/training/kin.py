@@ -54,9 +54,11 @@ def _before(order: Rows, position: Rows, steps: int) -> Rows:
     return result
 
 
-def steps_of(siblings: Siblings, numbers: npt.NDArray[np.int64], unit: int) -> Rows:
-    """Return each row's difference to the previous sibling in units (0 for the first)."""
-    before = np.where(siblings.previous >= 0, numbers[siblings.previous], numbers)
+def steps_of(
+    siblings: Siblings, numbers: npt.NDArray[np.int64], bases: npt.NDArray[np.int64], unit: int
+) -> Rows:
+    """Return each row's difference to the previous sibling's base in units (0 for the first)."""
+    before = np.where(siblings.previous >= 0, bases[siblings.previous], numbers)
     return (numbers - before) // unit
 
 

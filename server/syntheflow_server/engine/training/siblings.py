@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from syntheflow_server.domain.schema import SemanticType, Table
 from syntheflow_server.domain.tables import TableSource
+from syntheflow_server.engine.calendar import MONTH, YEAR, to_slots
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.encoding.plain import to_numbers
 from syntheflow_server.engine.graph.joins import Rows
@@ -23,6 +24,9 @@ _COUNTED_MEAN = 1.2
 _APART = 0.5
 _APART_NUMBER = 0.8
 _RISING = 0.98
+_DAY_MICROSECONDS = 86_400_000_000
+_USUAL_DAYS = 3
+_USUAL_SHARE = 0.5
 
 
 def order_numbers(source: TableSource, column: str) -> npt.NDArray[np.int64] | None:
@@ -42,31 +46,63 @@ def find_sequence(
     owners: Rows,
     candidates: Iterable[str],
     key: tuple[str, ...],
+    referring: frozenset[str] = frozenset(),
 ) -> Sequence | None:
     """Return how siblings follow one another; None if owners have hardly more than one child.
 
     `owners` [n] are the owner rows, `candidates` the columns that may give the order,
-    `key` the columns that must differ between siblings.
+    `key` the columns that must differ between siblings, `referring` those that hold
+    references and so must be counted as their parents are.
     """
     counts = np.bincount(owners)
     counts = counts[counts > 0]
     if not len(counts):
         return None
     long = bool(counts.mean() > _LONG_MEAN or counts.max() > _LONG_MOST)
-    best: tuple[tuple[bool, bool, float, float], str, int, int] | None = None
+    best: tuple[tuple[bool, bool, float, float], str, int, int, tuple[int, int]] | None = None
     for name in candidates:
         numbers = order_numbers(source, name)
         if numbers is None or len(numbers) < 2:
             continue
         score = _score(table, name, numbers, owners, key)
         if score and (best is None or score > best[0]):
-            unit = int(np.gcd.reduce(numbers - numbers.min())) or 1
-            highest = np.partition(numbers, max(0, len(numbers) - _HOLDERS))
-            best = (score, name, unit, int(highest[max(0, len(numbers) - _HOLDERS)]))
+            day = _day_of(source, name, numbers)
+            cycle = 0
+            if day and not long and name not in referring:
+                cycle = _cycle(to_slots(numbers, day), owners)
+            counted = to_slots(numbers, day) if cycle else numbers
+            unit = 1 if cycle else int(np.gcd.reduce(numbers - numbers.min())) or 1
+            highest = np.partition(counted, max(0, len(numbers) - _HOLDERS))
+            best = (score, name, unit, int(highest[max(0, len(numbers) - _HOLDERS)]), (cycle, day))
     if best:
-        strict = set(key) == {best[1]}
-        return Sequence(order=best[1], unit=best[2], high=best[3], strict=strict, long=long)
+        _, name, unit, high, (cycle, day) = best
+        strict = set(key) == {name}
+        return Sequence(
+            order=name, unit=unit, high=high, strict=strict, long=long, cycle=cycle, day=day
+        )
     return Sequence(long=long) if counts.mean() >= _COUNTED_MEAN else None
+
+
+def _day_of(source: TableSource, name: str, numbers: npt.NDArray[np.int64]) -> int:
+    """Return one day in the column's unit; 0 if it has no calendar or has times of day."""
+    kind = combined(source.column(name)).type
+    if pa.types.is_int64(kind):
+        return 0
+    day = 1 if pa.types.is_date32(kind) else _DAY_MICROSECONDS
+    return 0 if (numbers % day).any() else day
+
+
+def _cycle(slots: npt.NDArray[np.int64], owners: Rows) -> int:
+    """Return YEAR or MONTH if later siblings keep to few days of one, else 0."""
+    order = np.lexsort((slots, owners))
+    later = slots[order[1:]][owners[order[1:]] == owners[order[:-1]]]
+    if len(later) < _FEW_PAIRS:
+        return 0
+    for cycle in (YEAR, MONTH):
+        usual = np.sort(np.bincount(later % cycle, minlength=_USUAL_DAYS))[-_USUAL_DAYS:]
+        if usual.sum() >= _USUAL_SHARE * len(later):
+            return cycle
+    return 0
 
 
 def _score(

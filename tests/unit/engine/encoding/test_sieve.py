@@ -1,5 +1,6 @@
 import numpy as np
 import pyarrow as pa
+
 from syntheflow_server.domain.schema import Column, SemanticType
 from syntheflow_server.engine.encoding import codec_from_state, codec_to_state, fit_codec
 from syntheflow_server.engine.encoding.sieve import Sieve
