@@ -109,7 +109,7 @@ class _Story:
         rows = []
         for table in dataset.schema.tables:
             keys = [key for key in dataset.schema.foreign_keys if key.child_table == table.name]
-            refers = ", ".join(f"{'+'.join(k.child_columns)} → {k.parent_table}" for k in keys)
+            refers = "\n".join(f"{'+'.join(k.child_columns)} → {k.parent_table}" for k in keys)
             columns = str(len(table.columns))
             rows.append([f"  {table.name}", columns, " + ".join(table.primary_key), refers])
         render.table(self._console, ["  table", ">columns", "key", "references"], rows)
