@@ -71,10 +71,13 @@ class Recipe:
         """Return AdamW's weight decay: its time constant is `forgetting` epochs."""
         return 1 / (self.rate * self.steps_per_epoch(rows) * self.forgetting)
 
-    def rate_at(self, step: int, rows: int) -> float:
-        """Return the learning rate at `step`: a short warm-up, then a cosine to zero."""
+    def steps(self, rows: int) -> int:
+        """Return how many steps there are at most."""
+        return max(1, round(self.steps_per_epoch(rows) * self.epochs))
+
+    def rate_at(self, step: int, rows: int, steps: int) -> float:
+        """Return the learning rate at `step` of `steps`: a short warm-up, a cosine to zero."""
         epoch = self.steps_per_epoch(rows)
-        steps = max(1, round(epoch * self.epochs))
         warm = max(1, round(min(_WARM_UP_EPOCHS * epoch, _WARM_UP_SHARE * steps)))
         if step < warm:
             return self.rate * (step + 1) / warm

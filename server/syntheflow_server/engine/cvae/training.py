@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from syntheflow_server.engine.cvae.adam import AdamW
 from syntheflow_server.engine.cvae.network import TableNetwork
 from syntheflow_server.engine.cvae.precision import keep_freed_memory
 from syntheflow_server.engine.cvae.recipe import Recipe
@@ -20,12 +21,16 @@ from syntheflow_server.engine.cvae.recipe import Recipe
 Rows = npt.NDArray[np.int64]
 Inputs = Callable[[Rows], Any]
 
-_BETAS = (0.9, 0.98)
 _CLIP = 1.0
 _EMA = 0.99
 _REPORT_SECONDS = 0.3
 _EVALUATION_CELLS = 1 << 16
 _VALIDATION_ROWS = 20_000
+_TIMED_STEPS = 5
+_LOOKS = 4
+_LOOK_COST = 0.4
+_LOOK_SHARE = 0.05
+_FEWEST_LOOKED_AT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,9 @@ def train(
     `inputs(rows)` gives what `context` takes for those rows; `context(inputs)` returns
     the context [B, C], or a pair with extra nats [B] (a KL term) to be added to the
     loss. `loss_mask` [n, T] is True where a token counts. `deadline` is a
-    `time.monotonic` instant. `report` is called at least every 0.5 s and may raise to
-    cancel. Equal seed, machine and thread count give equal weights.
+    `time.monotonic` instant: the schedule shrinks to end there. `report` is called at
+    least every 0.5 s and may raise to cancel. Equal seed, machine and thread count give
+    equal weights.
     """
     keep_freed_memory()
     if threads:
@@ -155,16 +161,13 @@ class _Run:
                 parameter.copy_(best)
 
 
-def _optimizer(run: _Run, rate: float, decay: float) -> torch.optim.Optimizer:
+def _optimizer(run: _Run, decay: float) -> AdamW:
     named = [pair for module in run.modules for pair in module.named_parameters()]
     learned = [(name, p) for name, p in named if p.requires_grad]
     # Biases hold the log marginals: shrinking them would flatten every distribution.
     matrices = [p for name, p in learned if "bias" not in name and p.dim() > 1]
     vectors = [p for name, p in learned if "bias" in name or p.dim() <= 1]
-    groups = [{"params": matrices, "weight_decay": decay}]
-    if vectors:
-        groups.append({"params": vectors, "weight_decay": 0.0})
-    return torch.optim.AdamW(groups, lr=rate, betas=_BETAS, fused=True)
+    return AdamW(matrices, vectors, decay)
 
 
 class _Course:
@@ -184,25 +187,30 @@ class _Course:
         valid = rows_valid if len(rows_valid) else rows_train
         self.rows_valid = valid[:: -(-len(valid) // _VALIDATION_ROWS)]
         self.epoch = recipe.steps_per_epoch(len(rows_train))
-        self.steps = max(1, round(self.epoch * recipe.epochs))
-        self.optimizer = _optimizer(run, recipe.rate, recipe.decay(len(rows_train)))
+        self.planned = self.steps = recipe.steps(len(rows_train))
+        self.optimizer = _optimizer(run, recipe.decay(len(rows_train)))
         self.order = rng.permutation(rows_train)
-        self.step, self.loss = 0, torch.tensor(math.nan)
+        self.step, self.looked, self.loss = 0, 0, torch.tensor(math.nan)
+        self.warmed = math.nan
         self.began, self.reported = time.monotonic(), -math.inf
         self.best, self.validation, self.worse = math.inf, math.nan, 0
 
     def finish(self, deadline: float | None) -> TrainingResult:
         """Train to the end, load the best averaged weights, return what it came to."""
-        every, stopped = self.recipe.evaluate_every(len(self.rows_train)), "finished"
+        most, stopped = self.recipe.evaluate_every(len(self.rows_train)), "finished"
         while self.step < self.steps:
             self._advance()
             self._tell()
-            late = deadline is not None and time.monotonic() >= deadline
-            if self.step % every == 0 or self.step == self.steps or late:
+            self._keep_to(deadline)
+            every = min(most, max(_TIMED_STEPS, self.steps // _LOOKS))
+            if self.step - self.looked >= every or self.step == self.steps:
                 self._evaluate()
-            if late or self.worse >= self.recipe.patience:
-                stopped = "deadline" if late else "no progress"
+                self.looked = self.step
+            if self.worse >= self.recipe.patience:
+                stopped = "no progress"
                 break
+        if stopped == "finished" and self.steps < self.planned:
+            stopped = "deadline"
         self.run.load_best()
         return TrainingResult(
             epochs=self.step / self.epoch,
@@ -213,19 +221,38 @@ class _Course:
             stopped=stopped,
         )
 
+    def _keep_to(self, deadline: float | None) -> None:
+        """Shrink the schedule so that it ends at the deadline, its last look included.
+
+        A schedule cut short would leave the weights where the steps are still large.
+        """
+        now = time.monotonic()
+        if self.step == 1:
+            self.warmed = now  # the first step is slow: memory is taken, kernels are made
+        if deadline is None:
+            return
+        left = deadline - now
+        if self.step >= _TIMED_STEPS:
+            seconds = (now - self.warmed) / (self.step - 1)
+            look = seconds / self.recipe.batch * _LOOK_COST
+            if not self.looked and seconds * (self.planned - self.step) > left:
+                fewer = max(_FEWEST_LOOKED_AT, int(left * _LOOK_SHARE / look))
+                self.rows_valid = self.rows_valid[:: -(-len(self.rows_valid) // fewer)]
+            left -= look * len(self.rows_valid)
+            self.steps = min(self.planned, self.step + max(0, int(left / seconds)))
+        elif left <= 0:
+            self.steps = self.step
+
     def _advance(self) -> None:
         """Make one step."""
         place, batch = self.step % self.epoch, self.recipe.batch
         if place == 0 and self.step:
             self.order = self.rng.permutation(self.rows_train)
-        rate = self.recipe.rate_at(self.step, len(self.rows_train))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        rate = self.recipe.rate_at(self.step, len(self.rows_train), self.steps)
         loss = self.run.loss(self.order[place * batch : (place + 1) * batch], smooth=True)
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.run.parameters, _CLIP)
-        self.optimizer.step()
+        self.optimizer.step(rate)
         kept = min(_EMA, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self.run.average, self.run.weights, 1 - kept)
         self.step += 1

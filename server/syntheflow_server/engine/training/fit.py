@@ -12,12 +12,13 @@ from syntheflow_server.domain.resources import TableCard
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.cvae import TrainingProgress
+from syntheflow_server.engine.cvae.recipe import Recipe
 from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Structure
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
+from syntheflow_server.engine.relations import find_relations
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.training.analysis import Analysis, analyse
-from syntheflow_server.engine.relations import find_relations
 from syntheflow_server.engine.training.encode import Encoded, Encoder
 from syntheflow_server.engine.training.holdout import Mask, holdout_of
 from syntheflow_server.engine.training.makers import learn_makers
@@ -25,6 +26,8 @@ from syntheflow_server.engine.training.tables import Trained, train_table
 
 _READING = 0.05
 _TICK_SECONDS = 0.2
+_ROW_COST = 8.0
+_FLOOR_SHARE = 0.1
 
 
 def fit(schema: Schema, tables: Tables, settings: FitSettings, report: Report) -> FittedModel:
@@ -34,7 +37,6 @@ def fit(schema: Schema, tables: Tables, settings: FitSettings, report: Report) -
     CancelledError, which ends the fit. Raises UnsupportedError for keys and references
     that cannot be kept, naming them.
     """
-    began = time.monotonic()
     schema = schema.checked()
     progress = _Progress(report)
     progress.reading("reading keys")
@@ -43,7 +45,7 @@ def fit(schema: Schema, tables: Tables, settings: FitSettings, report: Report) -
     relations = find_relations(schema, tables, analysis, held, progress.reading)
     encoder = Encoder(schema, tables, analysis, held, relations, settings.seed, progress.reading)
     encoded = encoder.run()
-    trained = _train_all(analysis, encoded, held, settings, progress, began)
+    trained = _train_all(analysis, encoded, held, settings, progress)
     structures = {
         name: _with_code_sizes(analysis.family[name], encoded[name])
         for name in analysis.family.order
@@ -104,21 +106,13 @@ def _train_all(
     held: Mapping[str, Mask],
     settings: FitSettings,
     progress: _Progress,
-    began: float,
 ) -> dict[str, Trained]:
-    """Train table after table; what one leaves of its time goes to those after it."""
-    work = {
-        name: float(max(1, item.codes.shape[0]) * max(1, item.codes.shape[1]))
-        for name, item in encoded.items()
-    }
-    limit = settings.time_limit_seconds
-    end = None if limit is None else began + limit
-    left, trained = sum(work.values()), {}
-    total = left
+    """Train table after table; the time limit, if any, begins here."""
+    purse = _Purse({name: _work(item) for name, item in encoded.items()}, settings)
+    trained = {}
     for name in analysis.family.order:
-        progress.table(1 - left / total, work[name] / total)
-        now = time.monotonic()
-        deadline = None if end is None else now + max(0.0, end - now) * work[name] / left
+        progress.table(*purse.share(name))
+        deadline = purse.deadline(name)
         trained[name] = train_table(
             name,
             analysis,
@@ -128,8 +122,41 @@ def _train_all(
             deadline=deadline,
             report=lambda state, name=name: progress.training(name, state),  # type: ignore[misc]
         )
-        left -= work[name]
     return trained
+
+
+def _work(encoded: Encoded) -> float:
+    """Return what a whole training costs, in cells that are read."""
+    rows, tokens = encoded.codes.shape
+    return float(rows * Recipe.of(rows).epochs * (tokens + _ROW_COST)) if rows else 1.0
+
+
+class _Purse:
+    """Shares the time that is left among the tables that are left, by their work.
+
+    No table gets less than its even share of a tenth of the limit; what one leaves goes
+    to those after it.
+    """
+
+    def __init__(self, work: Mapping[str, float], settings: FitSettings) -> None:
+        self._work, self._total = dict(work), sum(work.values())
+        limit = settings.time_limit_seconds
+        self._end = None if limit is None else time.monotonic() + limit
+        self._floor = _FLOOR_SHARE * (limit or 0.0) / max(1, len(work))
+
+    def share(self, name: str) -> tuple[float, float]:
+        """Return where the table's work begins and how long it is, as shares of all."""
+        return 1 - sum(self._work.values()) / self._total, self._work[name] / self._total
+
+    def deadline(self, name: str) -> float | None:
+        """Return when the training of `name`, which begins now, must end; None for never."""
+        left = sum(self._work.values())
+        mine = self._work.pop(name)
+        if self._end is None:
+            return None
+        now = time.monotonic()
+        spare = max(0.0, self._end - now - self._floor * (len(self._work) + 1))
+        return now + self._floor + spare * mine / left
 
 
 def _with_code_sizes(structure: Structure, encoded: Encoded) -> Structure:

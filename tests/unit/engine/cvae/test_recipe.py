@@ -27,7 +27,7 @@ def test_more_rows_never_mean_smaller_batches_or_more_epochs() -> None:
 def test_the_rate_warms_up_and_falls_to_nothing() -> None:
     recipe, rows = Recipe.of(10_000), 10_000
     steps = round(recipe.epochs * recipe.steps_per_epoch(rows))
-    rates = [recipe.rate_at(step, rows) for step in range(steps)]
+    rates = [recipe.rate_at(step, rows, steps) for step in range(steps)]
     top = max(range(steps), key=rates.__getitem__)
     assert rates[:top] == sorted(rates[:top])
     assert rates[top:] == sorted(rates[top:], reverse=True)
