@@ -85,19 +85,24 @@ class Needs:
             place = structure.owner.child_columns.index(name)
             self._read_above(structure.owner.parent_table, structure.owner.parent_columns[place])
             return
-        link = link_of(self._model.tables[table], name)
+        model = self._model.tables[table]
+        link = link_of(model, name)
         if link is None:
+            for ref in model.made_by[name].needs if name in model.made_by else ():
+                self._read_above(self._above(table, ref.above), ref.column)
             return
         theirs = link.key.parent_columns[link.key.child_columns.index(name)]
         if link.kind is not LinkKind.COPIED:
             self._index(link)
             self._key(link.key.parent_table, theirs)
             return
-        for _ in range(link.above):
-            table = self._family.owner_of(table)
+        table = self._above(table, link.above)
         if link.through is not None:
             theirs = link.through.child_columns[link.through.parent_columns.index(theirs)]
         self._read_above(table, theirs)
+
+    def _above(self, table: str, steps: int) -> str:
+        return (table, *self._family.above(table))[steps]
 
     def _read_above(self, table: str, name: str) -> None:
         if settles(self._family, table):

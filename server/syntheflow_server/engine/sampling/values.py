@@ -123,7 +123,7 @@ class Values:
             for _ in range(ref.above):
                 assert owner.above is not None
                 rows, owner = owner.owner[rows], owner.above
-            self._resolver.settle(owner)
+            self._settle_above(owner)
             values = self.column(owner, ref.column)
             given[ref] = values.take(pa.array(rows)) if ref.above else values
         return relation.derive(name, given)
