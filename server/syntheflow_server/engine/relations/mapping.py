@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as AnyMapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -91,15 +92,24 @@ def _name(kind: pa.DataType) -> str:
 
 
 def find(
-    sample: Sight, every: Sight, free: tuple[str, ...], needed: AnyMapping[str, set[str]]
+    sample: Sight,
+    every: Sight,
+    free: tuple[str, ...],
+    needed: AnyMapping[str, set[str]],
+    made: AbstractSet[str],
 ) -> list[Mapping]:
     """Return for each free column the mapping from the column of fewest values that decides it.
 
     `needed[c]` are the columns that c is made from already, near and far; `free` columns
-    must not be made twice. `every` holds all training rows: the rule must hold on each.
+    must not be made twice, and those `made` otherwise may hold values that no real row has:
+    they decide nothing. `every` holds all training rows: the rule must hold on each.
     """
     codes = {ref.column: codes_of(sample.get(ref)) for ref in sample.modelled}
-    sources = [n for n in codes if _may_decide(sample, n, codes[n][1], every.count)]
+    sources = [
+        name
+        for name in codes
+        if name not in made and _may_decide(sample, name, codes[name][1], every.count)
+    ]
     place = {name: i for i, name in enumerate(codes)}
     by_size = sorted(free, key=lambda name: (codes[name][1], _is_text(sample, name), -place[name]))
     above = {name: set(parts) for name, parts in needed.items()}

@@ -16,6 +16,7 @@ from syntheflow_server.engine.relations.sight import Sight
 
 _FEW_ROWS = 30
 _LOOK = 1000
+_FIRST = 5
 _WEEK = 7
 _NUMBERS = (
     "year", "month", "day", "hour", "minute", "second", "quarter", "day_of_week",
@@ -121,7 +122,7 @@ def find(sample: Sight, free: tuple[str, ...]) -> list[Part]:
 
 
 def _match(sample: Sight, ref: Ref, name: str) -> Part | None:
-    spread = pa.array(np.linspace(0, sample.count - 1, _LOOK).astype(np.int64))
+    spread = pa.array(np.linspace(0, sample.count - 1, _LOOK).astype(np.int64)[::-1])
     values, source = sample.get(Ref(name)).take(spread), sample.get(ref).take(spread)
     if source.null_count != values.null_count or not len(values.drop_null()):
         return None
@@ -139,7 +140,10 @@ def _match(sample: Sight, ref: Ref, name: str) -> Part | None:
                 zone=zone,
                 **facts,
             )
-            if same(part.derive(name, {ref: source}), values).all():
+            if all(
+                same(part.derive(name, {ref: source.slice(0, n)}), values.slice(0, n)).all()
+                for n in (_FIRST, _LOOK)
+            ):
                 return part
     return None
 

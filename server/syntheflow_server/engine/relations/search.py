@@ -10,7 +10,16 @@ import pyarrow as pa
 
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.domain.tables import Tables
-from syntheflow_server.engine.relations import arithmetic, copies, mapping, moments, onehot, strings
+from syntheflow_server.engine.relations import (
+    arithmetic,
+    bounds,
+    copies,
+    differences,
+    mapping,
+    moments,
+    onehot,
+    strings,
+)
 from syntheflow_server.engine.relations.base import Ref, Relation, same
 from syntheflow_server.engine.relations.sight import Sight, some_rows
 from syntheflow_server.engine.training.analysis import Analysis
@@ -58,9 +67,13 @@ class _Search:
         for linear in arithmetic.find(sample, self._free()):
             if set(linear.makes) <= set(self._free()) and self._proves(linear):
                 self._take([linear])
+        self._take(differences.find(sample, self._free()))
         self._take(strings.find(sample, self._free()))
-        self._take(mapping.find(sample, every, self._free(), self._needs), verified=True)
+        made = {name for relation in self._found for name in relation.makes}
+        decided = mapping.find(sample, every, self._free(), self._needs, made)
+        self._take(decided, verified=True)
         self._take(onehot.find(sample, self._free()))
+        self._take(bounds.find(sample, self._free()))
         return tuple(self._found)
 
     def _free(self) -> tuple[str, ...]:

@@ -8,13 +8,24 @@ from typing import Any
 from syntheflow_server.domain.schema import Column
 from syntheflow_server.engine.relations.arithmetic import Linear
 from syntheflow_server.engine.relations.base import Ref, Relation, State
+from syntheflow_server.engine.relations.bounds import Bounded
 from syntheflow_server.engine.relations.copies import Copied
+from syntheflow_server.engine.relations.differences import Difference
 from syntheflow_server.engine.relations.mapping import Mapping as Table
 from syntheflow_server.engine.relations.moments import Part
 from syntheflow_server.engine.relations.onehot import OneHot
 from syntheflow_server.engine.relations.strings import Composed
 
-_KINDS: tuple[type[Relation], ...] = (Composed, Copied, Linear, OneHot, Part, Table)
+_KINDS: tuple[type[Relation], ...] = (
+    Bounded,
+    Composed,
+    Copied,
+    Difference,
+    Linear,
+    OneHot,
+    Part,
+    Table,
+)
 
 
 def relation_to_state(relation: Relation) -> State:
