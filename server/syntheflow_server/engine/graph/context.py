@@ -97,7 +97,7 @@ class _Tokens(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """Return [B, T * embedding] for codes [B, T]."""
         if not len(self.offsets):
-            return torch.zeros(len(codes), 1)
+            return torch.zeros(len(codes), 1, dtype=self.weight.dtype)
         return functional.embedding(codes + self.offsets, self.weight).flatten(1)
 
 
@@ -165,17 +165,20 @@ class RelativesNetwork(nn.Module):
         if not self.latent:
             return message
         mean, spread = self.prior(message).chunk(2, dim=1)
-        shared: Tensor = self.from_latent(mean + noise * (0.5 * spread.clamp(-6, 4)).exp())
+        drawn = mean + noise.to(mean.dtype) * (0.5 * spread.clamp(-6, 4)).exp()
+        shared: Tensor = self.from_latent(drawn)
         return message + shared
 
     def context(self, state: Tensor, kin: Kin) -> Tensor:
         """Return the context from the owner's state [B, hidden] and the siblings before."""
-        h = state + self.from_place(kin.place.numbers())
+        h = state + self.from_place(kin.place.numbers().to(state.dtype))
         if self.history:
             assert kin.before is not None
-            h = h + self.from_previous(self.own_tokens(kin.previous)) * kin.before[:, :1]
-            h = h + self.from_second(self.own_tokens(kin.second)) * kin.before[:, 1:]
-            h = h + self.from_mean(kin.mean)
+            assert kin.mean is not None
+            before = kin.before.to(state.dtype)
+            h = h + self.from_previous(self.own_tokens(kin.previous)) * before[:, :1]
+            h = h + self.from_second(self.own_tokens(kin.second)) * before[:, 1:]
+            h = h + self.from_mean(kin.mean.to(state.dtype))
         context: Tensor = self.outer(functional.silu(self.inner(functional.silu(h))))
         context += self.skip(functional.silu(h))
         return context

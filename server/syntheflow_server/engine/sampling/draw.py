@@ -9,7 +9,7 @@ from torch import Tensor
 
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.encoding.plain import to_numbers
-from syntheflow_server.engine.graph.context import LATENT, Kin, Place, RelativesNetwork
+from syntheflow_server.engine.graph.context import LATENT, Kin, Place
 from syntheflow_server.engine.layout import Piece, PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.sampling.beat import Beat
@@ -151,8 +151,7 @@ class _Siblings:
     ) -> None:
         self.frame, self.keeper, self.beat = frame, keeper, beat
         model = runtime.table(frame.table)
-        assert model.relatives is not None
-        self.net: RelativesNetwork = model.relatives
+        self.net = runtime.relatives[frame.table]
         self.sampler = runtime.samplers[frame.table]
         self.history = model.history
         self.uniforms = np.pad(_uniforms(runtime, frame, seed), ((0, 1), (0, 0)))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from syntheflow_server.engine.cvae import TableSampler
+from syntheflow_server.engine.cvae.precision import compute_type
 from syntheflow_server.engine.encoding.base import Codec
 from syntheflow_server.engine.graph.codes import code_tokens
+from syntheflow_server.engine.graph.context import RelativesNetwork
 from syntheflow_server.engine.graph.structure import Link
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
@@ -17,23 +20,29 @@ from syntheflow_server.engine.model import FittedModel, TableModel
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runtime:
-    """A model with its samplers, and the smallest step behind each code of a step piece."""
+    """A model with its samplers and the smallest step behind each code of a step piece.
+
+    `relatives` are copies of the graph networks in the precision that samples fastest.
+    """
 
     model: FittedModel
     samplers: dict[str, TableSampler]
+    relatives: dict[str, RelativesNetwork]
     lowest_steps: dict[str, npt.NDArray[np.int64]]
 
     @classmethod
     def of(cls, model: FittedModel) -> Runtime:
         """Prepare `model` for sampling."""
-        samplers, lowest = {}, {}
+        samplers, relatives, lowest = {}, {}, {}
         for name, table in model.tables.items():
             if table.network is not None:
                 samplers[name] = TableSampler(table.network)
+            if table.relatives is not None:
+                relatives[name] = copy.deepcopy(table.relatives).to(compute_type())
             for piece in table.layout.of_kind(PieceKind.STEP):
                 if piece.codec is not None and piece.tokens:
                     lowest[name] = lowest_values(piece.codec)
-        return cls(model, samplers, lowest)
+        return cls(model, samplers, relatives, lowest)
 
     def table(self, name: str) -> TableModel:
         """Return what was learned of a table."""
