@@ -58,9 +58,10 @@ class _Search:
 
     def run(self) -> tuple[Relation, ...]:
         """Return the relations; strict kinds first, so that loose ones take what is left."""
-        if self._every.count < _FEW_ROWS:
-            return ()
         sample, every = self._sample, self._every
+        if every.count < _FEW_ROWS:
+            self._take(bounds.find(sample, self._free()))
+            return tuple(self._found)
         self._take(moments.find(sample, self._free()))
         for copied in copies.find(sample, self._free()):
             self._take_copy(copied)

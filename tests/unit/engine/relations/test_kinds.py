@@ -165,8 +165,16 @@ def test_a_part_is_never_more_than_its_whole(find_one, rng):
     assert relation.derive("whole", given).to_pylist() == [5.0, 2.0, 4.0]
 
 
+def test_a_few_rows_are_enough_where_the_names_say_what_comes_first(find_one):
+    days = pa.array(np.array([1, 5, 9, 30], np.int32)).cast(pa.date32())
+    later = pa.array(np.array([3, 6, 20, 31], np.int32)).cast(pa.date32())
+    assert find_one(pa.table({"a": days, "b": later})) == ()
+    (relation,) = find_one(pa.table({"start_date": days, "end_date": later}))
+    assert (relation.kind, relation.makes) == ("bounded", ("end_date",))
+
+
 def test_columns_of_separate_ranges_are_no_pair(find_one, rng):
-    data = pa.table({"low": rng.normal(0, 1, ROWS), "high": rng.normal(90, 1, ROWS)})
+    data = pa.table({"a": rng.normal(0, 1, ROWS), "b": rng.normal(90, 1, ROWS)})
     assert find_one(data) == ()
 
 
