@@ -12,6 +12,7 @@ from syntheflow_server.engine.graph.levels import filled
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat, Check
+from syntheflow_server.engine.sampling.crowds import spread_like
 from syntheflow_server.engine.sampling.needs import Needs
 from syntheflow_server.engine.sampling.plan import LevelIndex, ParentIndex, SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
@@ -120,6 +121,8 @@ def _degrees(unit: Unit, table: str, link: Link) -> Ints:
     assert piece.codec is not None
     rng = generator(unit.plan.spec.seed, table, unit.block, f"degree {link.key}")
     degrees, _ = decode_numbers(piece.codec, frame.codes[:, piece.where], rng)
+    if real := unit.runtime.model.family[table].crowds.get(str(link.key)):
+        return spread_like(real, degrees, rng)
     return np.maximum(degrees, 0)
 
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat
+from syntheflow_server.engine.sampling.crowds import spread_like
 from syntheflow_server.engine.sampling.draw import draw_children, draw_root
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.plan import SamplePlan
@@ -73,4 +74,6 @@ class Unit:
         assert piece.codec is not None
         rng = generator(self.plan.spec.seed, table, self.block, "counts")
         counts, _ = decode_numbers(piece.codec, above.codes[:, piece.where], rng)
+        if real := family[above.table].crowds.get(table):
+            counts = spread_like(real, counts, rng)
         return np.clip(counts, 0, self.plan.caps.get(table, UNLIMITED))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.schema import ForeignKey, Schema
@@ -14,6 +16,8 @@ from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Str
 from syntheflow_server.engine.training.keyroles import key_roles
 from syntheflow_server.engine.training.links import classify_links
 from syntheflow_server.engine.training.siblings import find_sequence
+
+_FEW_PARENTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,28 @@ def analyse(schema: Schema, tables: Tables) -> Analysis:
     structures = {
         name: _structure(name, schema, tables, references, forest, rows) for name in forest.order
     }
-    return Analysis(Family(structures, forest.order), references, rows)
+    found = Analysis(Family(structures, forest.order), references, rows)
+    crowded = {
+        name: structure.model_copy(update={"crowds": _crowds(found, name)})
+        for name, structure in structures.items()
+    }
+    return replace(found, family=Family(crowded, forest.order))
+
+
+def _crowds(analysis: Analysis, table: str) -> dict[str, tuple[int, ...]]:
+    """Return the sorted counts and degrees of the rows of a small table.
+
+    Numbers of rows are no private values, and so few are too few to learn a shape from.
+    """
+    rows = analysis.rows[table]
+    if not 0 < rows <= _FEW_PARENTS:
+        return {}
+    family = analysis.family
+    counts = {child: children_of(analysis, child) for child in family.owned_by(table)}
+    for link in family.drawn_from(table):
+        if link.kind is LinkKind.CODED:
+            counts[str(link.key)] = child_counts(analysis.references[link.key], rows)
+    return {name: tuple(np.sort(found).tolist()) for name, found in counts.items()}
 
 
 def _structure(
