@@ -15,7 +15,7 @@ from syntheflow_server.engine.graph.context import RelativesNetwork
 from syntheflow_server.engine.graph.structure import Family, Structure
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import Layout
-from syntheflow_server.engine.relations import Relation
+from syntheflow_server.engine.relations import Relation, tell_of_days
 from syntheflow_server.engine.settings import FitSettings
 
 _UNIT_ROWS = 16_384
@@ -48,6 +48,10 @@ class TableModel:
     def made_by(self) -> dict[str, Relation]:
         """The relation that computes each column that is computed."""
         return {name: relation for relation in self.relations for name in relation.makes}
+
+    def day_hints(self, name: str) -> tuple[Relation, ...]:
+        """Return the relations whose tokens hint at the day that the column `name` holds."""
+        return tell_of_days(self.relations, name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """Exact relations: columns that are computed from others instead of being learned."""
 
+from syntheflow_server.engine.relations.agree import agreed, tell_of_days
 from syntheflow_server.engine.relations.base import Ref, Relation
 from syntheflow_server.engine.relations.search import find_relations, given_of
 from syntheflow_server.engine.relations.state import relation_from_state, relation_to_state
@@ -7,8 +8,10 @@ from syntheflow_server.engine.relations.state import relation_from_state, relati
 __all__ = [
     "Ref",
     "Relation",
+    "agreed",
     "find_relations",
     "given_of",
     "relation_from_state",
     "relation_to_state",
+    "tell_of_days",
 ]

@@ -13,7 +13,7 @@ from syntheflow_server.engine.graph.structure import Family, Link, LinkKind
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
-from syntheflow_server.engine.relations import Ref, Relation
+from syntheflow_server.engine.relations import Ref, Relation, agreed
 from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.links import Resolver
@@ -76,6 +76,9 @@ class Values:
             made = self._related(frame, relation, name)
         else:
             made = self._decoded(frame, model, name)
+            if hints := model.day_hints(name):
+                hinted = {h.makes[0]: self._decoded(frame, model, h.makes[0]) for h in hints}
+                made = agreed(made, hints, hinted)
         frame.columns[name] = combined(made)
 
     def _key(self, frame: Frame, model: TableModel, name: str) -> pa.Array:
