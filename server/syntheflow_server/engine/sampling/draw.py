@@ -16,7 +16,7 @@ from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.order import OrderKeeper
 from syntheflow_server.engine.sampling.rng import generator, key_of
-from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
+from syntheflow_server.engine.sampling.runtime import Runtime
 
 Ints = npt.NDArray[np.int64]
 _BATCH = 16_384
@@ -98,13 +98,8 @@ def _keeper(runtime: Runtime, frame: Frame, seed: int, counts: Ints, beat: Beat)
     sequence = model.structure.sequence
     assert sequence is not None
     rng = generator(seed, table, frame.unit, "order")
-    begin = runtime.piece(above.table, PieceKind.FIRST, table)
-    first = sequence.counted(_numbers(begin, above, rng))
-    span = None
-    if not sequence.long:
-        piece = runtime.piece(above.table, PieceKind.SPAN, table)
-        assert piece.codec is not None
-        span = decode_numbers(piece.codec, above.codes[:, piece.where], rng)[0]
+    first, span = _ends(runtime, above, table, rng)
+    first = sequence.counted(first)
     pieces = (
         runtime.piece(table, PieceKind.STEP, sequence.order),
         runtime.piece(table, PieceKind.CALENDAR, sequence.order),
@@ -120,17 +115,52 @@ def _keeper(runtime: Runtime, frame: Frame, seed: int, counts: Ints, beat: Beat)
     )
 
 
-def _numbers(piece: Piece, above: Frame, rng: np.random.Generator) -> Ints:
-    """Return first values; an owner that got children by scaling borrows another's."""
+def _ends(
+    runtime: Runtime, above: Frame, table: str, rng: np.random.Generator
+) -> tuple[Ints, Ints | None]:
+    """Return each owner's first value and its span (None for long sequences).
+
+    An owner that got children though its tokens say it has none borrows another's; where
+    no owner in the block has any, the codecs give some.
+    """
+    begin = runtime.piece(above.table, PieceKind.FIRST, table)
+    first, missing = _numbers(begin, above.codes[:, begin.where], rng)
+    piece = runtime.layout(above.table).find(PieceKind.SPAN, table)
+    span = None
+    if piece is not None:
+        span = _numbers(piece, above.codes[:, piece.where], rng)[0]
+    lenders, short = np.flatnonzero(~missing), np.flatnonzero(missing)
+    if len(lenders):
+        chosen = lenders[rng.integers(0, len(lenders), len(short))]
+        first[short] = first[chosen]
+        if span is not None:
+            span[short] = span[chosen]
+    else:
+        first[short] = _some(begin, len(short), rng)
+        if span is not None and piece is not None:
+            span[short] = _some(piece, len(short), rng)
+    return first, span
+
+
+def _numbers(
+    piece: Piece, codes: npt.NDArray[np.uint16], rng: np.random.Generator
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Return the numbers behind codes [n, k] of any ordered type, and which are missing."""
     assert piece.codec is not None
-    codes = above.codes[:, piece.where]
-    values = combined(piece.codec.decode(codes, rng.random((above.rows, piece.codec.draws))))
+    values = combined(piece.codec.decode(codes, rng.random((len(codes), piece.codec.draws))))
     numbers, missing = to_numbers(values, piece.name)
-    numbers = numbers.astype(np.int64)
-    known = np.flatnonzero(~missing)
-    if len(known):
-        numbers[missing] = numbers[known[rng.integers(0, len(known), int(missing.sum()))]]
-    return numbers
+    return numbers.astype(np.int64), missing
+
+
+def _some(piece: Piece, count: int, rng: np.random.Generator) -> Ints:
+    """Return `count` numbers that the piece can stand for, zeros if it knows none."""
+    codes = np.zeros((piece.tokens[0].size, len(piece.tokens)), np.uint16)
+    codes[:, 0] = np.arange(len(codes))
+    numbers, missing = _numbers(piece, codes, rng)
+    known = numbers[~missing]
+    if not len(known):
+        return np.zeros(count, np.int64)
+    return known[rng.integers(0, len(known), count)]
 
 
 class _Siblings:

@@ -110,7 +110,11 @@ def _codes(unit: Unit, table: str, link: Link) -> Ints:
     frame = unit.frame(table)
     if link.kind is LinkKind.LEVELS:
         piece = unit.runtime.piece(table, PieceKind.LEVEL, str(link.key))
-        return frame.codes[:, piece.start].astype(np.int64)
+        levels = frame.codes[:, piece.start].astype(np.int64)
+        if real := unit.runtime.model.family[table].crowds.get(str(link.key)):
+            rng = generator(unit.plan.spec.seed, table, unit.block, f"level {link.key}")
+            levels = spread_like(real, levels, rng, blur=False)
+        return levels
     inputs = code_inputs(frame.codes, frame.owner_codes(), unit.runtime.code_tokens(link))
     return unit.runtime.model.codebooks[str(link.key)].assign(inputs)
 
@@ -121,7 +125,8 @@ def _degrees(unit: Unit, table: str, link: Link) -> Ints:
     assert piece.codec is not None
     rng = generator(unit.plan.spec.seed, table, unit.block, f"degree {link.key}")
     degrees, _ = decode_numbers(piece.codec, frame.codes[:, piece.where], rng)
-    if real := unit.runtime.model.family[table].crowds.get(str(link.key)):
+    real = unit.runtime.model.family[table].crowds.get(str(link.key))
+    if real and link.kind is LinkKind.CODED:
         return spread_like(real, degrees, rng)
     return np.maximum(degrees, 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -11,6 +12,7 @@ from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.schema import ForeignKey, Schema
 from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.graph.joins import NULL_ROW, Rows, child_counts, parent_rows
+from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.ownership import Forest, choose_owners
 from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Structure
 from syntheflow_server.engine.training.keyroles import key_roles
@@ -18,6 +20,7 @@ from syntheflow_server.engine.training.links import classify_links
 from syntheflow_server.engine.training.siblings import find_sequence
 
 _FEW_PARENTS = 100
+_FEW_CROWDED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +57,31 @@ def analyse(schema: Schema, tables: Tables) -> Analysis:
     return replace(found, family=Family(crowded, forest.order))
 
 
-def _crowds(analysis: Analysis, table: str) -> dict[str, tuple[int, ...]]:
-    """Return the sorted counts and degrees of the rows of a small table.
+def _crowds(analysis: Analysis, table: str) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return the numbers of children and degrees of few parents: too few to learn from.
 
-    Numbers of rows are no private values, and so few are too few to learn a shape from.
+    Numbers of rows are no private values.
     """
-    rows = analysis.rows[table]
-    if not 0 < rows <= _FEW_PARENTS:
-        return {}
-    family = analysis.family
-    counts = {child: children_of(analysis, child) for child in family.owned_by(table)}
+    family, rows = analysis.family, analysis.rows[table]
+    crowds = {child: children_of(analysis, child) for child in family.owned_by(table)}
     for link in family.drawn_from(table):
+        found = analysis.references[link.key]
         if link.kind is LinkKind.CODED:
-            counts[str(link.key)] = child_counts(analysis.references[link.key], rows)
-    return {name: tuple(np.sort(found).tolist()) for name, found in counts.items()}
+            crowds[str(link.key)] = child_counts(found, rows)
+        elif rows <= _FEW_PARENTS and (depth := levels(found)) is not None:
+            own = found == np.arange(rows)
+            crowds[str(link.key)] = np.where(own, link.levels, depth)
+    return {
+        name: tuple(sorted(Counter(numbers.tolist()).items()))
+        for name, numbers in crowds.items()
+        if 0 < rows <= _FEW_PARENTS or 0 < effective(numbers) < _FEW_CROWDED
+    }
+
+
+def effective(counts: Rows) -> float:
+    """Return over how many rows children spread: 1 / the chance that two share one (Simpson)."""
+    weights = counts.astype(float)
+    return float(weights.sum() ** 2 / max((weights**2).sum(), 1.0))
 
 
 def _structure(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.sampling.rng import generator
-from syntheflow_server.engine.training.analysis import Analysis, analyse
+from syntheflow_server.engine.training.analysis import Analysis, analyse, effective
 
 _ENTITY_ROWS = 100
 _EFFECTIVE_ENTITIES = 50
@@ -80,8 +80,7 @@ def entity_table(analysis: Analysis, table: str) -> str:
     for name in reversed(analysis.family.above(table)):
         if analysis.rows[name] < _ENTITY_ROWS:
             continue
-        counts = np.bincount(entity_rows(analysis, table, name)).astype(float)
-        if counts.sum() ** 2 >= _EFFECTIVE_ENTITIES * (counts**2).sum() > 0:
+        if effective(np.bincount(entity_rows(analysis, table, name))) >= _EFFECTIVE_ENTITIES:
             return name
     return table
 
