@@ -15,31 +15,6 @@ Numbers = npt.NDArray[np.int64]
 _ERAS = 64
 _EXACT = 128
 _DAY = 86_400_000_000
-_SLOTS = 32
-MONTH = _SLOTS
-YEAR = 12 * _SLOTS
-
-
-def to_slots(numbers: Numbers, day: int) -> Numbers:
-    """Return the place of each day where every month has 32 places.
-
-    `day` is one day in the unit of `numbers` (days or microseconds since 1970). What
-    happens each first of April is then always the same number of places apart.
-    """
-    days = (numbers // day).astype("datetime64[D]")
-    months = days.astype("datetime64[M]")
-    within = (days - months.astype("datetime64[D]")).astype(np.int64)
-    slots: Numbers = months.astype(np.int64) * _SLOTS + within
-    return slots
-
-
-def from_slots(slots: Numbers, day: int) -> Numbers:
-    """Return the days behind places, in the unit of `day`; beyond a month's end, its last day."""
-    months = slots // _SLOTS
-    begin = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    after = (months + 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    days: Numbers = np.minimum(begin + slots % _SLOTS, after - 1) * day
-    return days
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,14 @@ import pytest
 from syntheflow_server.domain.schema import Column, ForeignKey, Schema, Table
 from syntheflow_server.domain.tables import MemoryTable
 from syntheflow_server.engine import FitSettings, Sampler, SampleSpec, fit
-from syntheflow_server.engine.calendar import MONTH, YEAR, from_slots, to_slots
+from syntheflow_server.engine.encoding.days import (
+    MONTH,
+    YEAR,
+    closed_weekdays,
+    from_slots,
+    to_open,
+    to_slots,
+)
 
 DAY = 86_400_000_000
 
@@ -30,6 +37,20 @@ def test_a_slot_beyond_the_end_of_a_month_is_its_last_day():
     leap = (dt.date(2024, 2, 29) - dt.date(1970, 1, 1)).days
     slot = to_slots(np.array([leap]), 1)
     assert from_slots(slot - slot % MONTH + 31, 1).tolist() == [leap]
+
+
+def test_days_that_are_never_worked_are_found_and_left():
+    days = np.arange(0, 3000)
+    work = days[(days + 3) % 7 < 5]
+    assert closed_weekdays(work) == (5, 6)
+    assert closed_weekdays(days) == ()
+    moved = to_open(days, (5, 6))
+    assert ((moved + 3) % 7 < 5).all()
+    assert np.abs(moved - days).max() == 1
+
+
+def test_few_days_close_no_weekday():
+    assert closed_weekdays(np.arange(0, 50, 7)) == ()
 
 
 def company(next_pay):
@@ -90,3 +111,11 @@ def test_what_happens_on_the_fifteenth_keeps_to_it():
 
     later = later_pays(*company(monthly))
     assert np.mean([day.day == 15 for day in later]) > 0.95
+
+
+def test_nothing_happens_on_weekdays_when_nothing_ever_did():
+    def working(day, rng):
+        days = [day + dt.timedelta(days=int(d)) for d in np.cumsum(rng.integers(1, 60, 6))]
+        return sorted({d for d in days if d.weekday() < 5}) or [dt.date(2012, 1, 2)]
+
+    assert max(day.weekday() for day in later_pays(*company(working))) < 5

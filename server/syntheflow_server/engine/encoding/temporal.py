@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from syntheflow_server.domain.schema import Column, arrow_type
 from syntheflow_server.engine.encoding.base import Codec, Codes, Floats, State, combined
 from syntheflow_server.engine.encoding.bins import Bins
+from syntheflow_server.engine.encoding.days import closed_weekdays, to_open
 from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
 
 _DAY = 86_400_000_000
@@ -25,7 +26,8 @@ class TemporalCodec(Codec):
 
     Instants that vary both in day and in time of day have two sets of bins, days and
     microseconds of the day, so that the network sees the hour; `clock` is None
-    otherwise. The last code of the first token is 'missing' if there are any.
+    otherwise. The last code of the first token is 'missing' if there are any. `closed` are
+    weekdays on which (hardly) no value falls, and none is made.
     """
 
     kind: ClassVar[str] = "temporal"
@@ -33,6 +35,7 @@ class TemporalCodec(Codec):
     bins: Bins
     clock: Bins | None
     missing: bool
+    closed: tuple[int, ...]
 
     @classmethod
     def fit(cls, column: Column, values: pa.Array) -> Self:
@@ -46,7 +49,10 @@ class TemporalCodec(Codec):
                 clock = Bins.fit(times)
         bins = Bins.fit(present if clock is None else days)
         distinct = len(np.unique(present)) + int(missing.any())
-        return cls.of(column.name, column.type, bins, clock, bool(missing.any()), distinct)
+        day = 1 if pa.types.is_date(values.type) else _DAY
+        dated = pa.types.is_date(values.type) or pa.types.is_timestamp(values.type)
+        closed = closed_weekdays(present // day) if dated else ()
+        return cls.of(column.name, column.type, bins, clock, bool(missing.any()), closed, distinct)
 
     @classmethod
     def of(
@@ -56,6 +62,7 @@ class TemporalCodec(Codec):
         bins: Bins,
         clock: Bins | None,
         missing: bool,  # noqa: FBT001 - a part like the others
+        closed: Sequence[int],
         distinct: int,
     ) -> Self:
         """Return the codec with these parts."""
@@ -71,6 +78,7 @@ class TemporalCodec(Codec):
             bins=bins,
             clock=clock,
             missing=missing,
+            closed=tuple(closed),
         )
 
     def encode(self, values: pa.Array | pa.ChunkedArray) -> Codes:
@@ -97,7 +105,10 @@ class TemporalCodec(Codec):
         if self.clock is not None:
             own = 2 if self.bins.paired else 1
             times = self.clock.decode(codes[:, own:], uniforms[:, self.bins.draws :])
-            numbers = numbers * _DAY + times
+            numbers = to_open(numbers, self.closed) * _DAY + times
+        elif self.closed:
+            day = 1 if self.type == "date32" else _DAY
+            numbers = to_open(numbers // day, self.closed) * day + numbers % day
         return from_numbers(numbers, missing, arrow_type(self.type), 0)
 
     def to_state(self) -> State:
@@ -107,6 +118,7 @@ class TemporalCodec(Codec):
             "name": self.name,
             "kind": self.type,
             "missing": self.missing,
+            "closed": list(self.closed),
             "distinct": self.distinct,
             "bins": facts,
             "clock": None,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from syntheflow_server.domain.schema import ForeignKey
-from syntheflow_server.engine.calendar import from_slots, to_slots
+from syntheflow_server.engine.encoding.days import from_slots, to_open, to_slots
 
 
 class LinkKind(StrEnum):
@@ -69,10 +69,12 @@ class Sequence(_Frozen):
     `order` is the column that rises along siblings, "" for none; `unit` its smallest step
     in the column's own units; `high` a value that few real rows exceed; `strict` forbids
     equal neighbours; `long` means too many siblings to make one after another: they are
-    made at once. `cycle`, if not 0, says that days of the month (`calendar.MONTH`) or of
-    the year (`calendar.YEAR`) return: the column is counted in places of months
-    (`calendar.to_slots`), `day` being one day in its own unit, and steps begin where the
-    month or year of the sibling before does.
+    made at once. `cycle`, if not 0, says that days of the month (`days.MONTH`) or of
+    the year (`days.YEAR`) return: the column is counted in places of months
+    (`days.to_slots`), `day` being one day in its own unit, and steps begin where the
+    month or year of the sibling before does. `closed` are weekdays on which nothing
+    happens. `backward` says that the last sibling is told by its distance from `high`,
+    not from the first: many series end where the data do.
     """
 
     order: str = ""
@@ -81,7 +83,9 @@ class Sequence(_Frozen):
     strict: bool = False
     long: bool = False
     cycle: int = 0
-    day: int = 1
+    day: int = 0
+    closed: tuple[int, ...] = ()
+    backward: bool = False
 
     def counted(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the column's numbers as they are counted."""
@@ -90,6 +94,34 @@ class Sequence(_Frozen):
     def told(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the column's own numbers for counted ones."""
         return from_slots(counted, self.day) if self.cycle else counted
+
+    def opened(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return numbers of which none falls on a closed weekday."""
+        if not self.closed:
+            return counted
+        days, rest = np.divmod(self.told(counted), self.day)
+        return self.counted(to_open(days, self.closed) * self.day + rest)
+
+    def ends(
+        self, first: npt.NDArray[np.int64], last: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Return how an owner tells its last sibling, in units; never below 0."""
+        if self.backward:
+            away = self.base(np.full_like(last, self.high)) - self.base(last)
+        else:
+            away = self.base(last) - self.base(first)
+        units: npt.NDArray[np.int64] = np.maximum(away, 0) // self.unit
+        return units
+
+    def last(
+        self, first: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Return the last sibling that `ends` tells; the inverse of `ends`."""
+        if self.backward:
+            return self.base(np.full_like(first, self.high)) - ends * self.unit
+        last = self.base(first) + np.maximum(ends, 0) * self.unit
+        bounded: npt.NDArray[np.int64] = np.minimum(last, np.maximum(self.high, first))
+        return bounded
 
     def next(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the next place in order."""

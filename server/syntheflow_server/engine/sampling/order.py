@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from syntheflow_server.engine.calendar import MONTH
+from syntheflow_server.engine.encoding.days import MONTH
 from syntheflow_server.engine.graph.structure import Sequence
 from syntheflow_server.engine.layout import Piece
 from syntheflow_server.engine.sampling.beat import Beat
@@ -60,13 +60,14 @@ class OrderKeeper:
         `ends` are each owner's first value and its span in units (None if unknown).
         """
         owner, position, count = kin
-        first = ends[0][owner]
+        first = sequence.opened(ends[0][owner])
         if ends[1] is None:
             last = np.full(len(owner), _UNKNOWN)
         else:
             least = (count - 1) if sequence.strict else np.zeros(len(owner), np.int64)
-            last = sequence.base(first) + np.maximum(ends[1][owner], 0) * sequence.unit
-            last = np.minimum(last, np.maximum(sequence.high, first))
+            last = sequence.last(first, ends[1][owner])
+            if sequence.backward:
+                last = np.maximum(last, first + least * sequence.unit)
             if sequence.cycle:  # the end is known to the month or year only
                 last = sequence.base(last) + sequence.cycle - 1
             # Where the siblings do not fit in between, the first begins earlier.
@@ -179,6 +180,7 @@ class OrderKeeper:
             final = self.position[rows] == self.count[rows] - 1
             values = base + np.clip(units, least, room) * sequence.unit
             values = np.where(final, np.maximum(last, before), values)
+            values = np.maximum(sequence.opened(values), before + least * sequence.unit)
         placed: Ints = np.where(self.position[rows] == 0, self.first[rows], values)
         return placed
 

@@ -190,8 +190,7 @@ class Encoder:
         values = from_numbers(sequence.told(first), ~has, column.arrow, 0)
         pieces = [self._fit(table, PieceKind.FIRST, begin, values)]
         if not sequence.long:
-            span = (sequence.base(last) - sequence.base(first)) // sequence.unit
-            spans = pa.array(span, pa.int64(), mask=~has)
+            spans = pa.array(sequence.ends(first, last), pa.int64(), mask=~has)
             pieces.append(self._fit(table, PieceKind.SPAN, _integer(child), spans))
         return pieces
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from syntheflow_server.domain.schema import SemanticType, Table
 from syntheflow_server.domain.tables import TableSource
-from syntheflow_server.engine.calendar import MONTH, YEAR, to_slots
 from syntheflow_server.engine.encoding.base import combined
+from syntheflow_server.engine.encoding.days import MONTH, YEAR, closed_weekdays, to_slots
 from syntheflow_server.engine.encoding.plain import to_numbers
 from syntheflow_server.engine.graph.joins import Rows
 from syntheflow_server.engine.graph.structure import Sequence
@@ -27,6 +27,7 @@ _RISING = 0.98
 _DAY_MICROSECONDS = 86_400_000_000
 _USUAL_DAYS = 3
 _USUAL_SHARE = 0.5
+_CLEARLY = 0.1
 
 
 def order_numbers(source: TableSource, column: str) -> npt.NDArray[np.int64] | None:
@@ -59,37 +60,57 @@ def find_sequence(
     if not len(counts):
         return None
     long = bool(counts.mean() > _LONG_MEAN or counts.max() > _LONG_MOST)
-    best: tuple[tuple[bool, bool, float, float], str, int, int, tuple[int, int]] | None = None
+    best: tuple[tuple[bool, bool, float, float], str, npt.NDArray[np.int64]] | None = None
     for name in candidates:
         numbers = order_numbers(source, name)
         if numbers is None or len(numbers) < 2:
             continue
         score = _score(table, name, numbers, owners, key)
         if score and (best is None or score > best[0]):
-            day = _day_of(source, name, numbers)
-            cycle = 0
-            if day and not long and name not in referring:
-                cycle = _cycle(to_slots(numbers, day), owners)
-            counted = to_slots(numbers, day) if cycle else numbers
-            unit = 1 if cycle else int(np.gcd.reduce(numbers - numbers.min())) or 1
-            highest = np.partition(counted, max(0, len(numbers) - _HOLDERS))
-            best = (score, name, unit, int(highest[max(0, len(numbers) - _HOLDERS)]), (cycle, day))
+            best = (score, name, numbers)
     if best:
-        _, name, unit, high, (cycle, day) = best
-        strict = set(key) == {name}
+        _, name, numbers = best
+        day = _day_of(source, name)
+        free = name not in referring
+        cycle = 0
+        if day and free and not long and not (numbers % day).any():
+            cycle = _cycle(to_slots(numbers, day), owners)
+        counted = to_slots(numbers, day) if cycle else numbers
+        highest = max(0, len(numbers) - _HOLDERS)
         return Sequence(
-            order=name, unit=unit, high=high, strict=strict, long=long, cycle=cycle, day=day
+            order=name,
+            unit=1 if cycle else int(np.gcd.reduce(numbers - numbers.min())) or 1,
+            high=int(np.partition(counted, highest)[highest]),
+            strict=set(key) == {name},
+            long=long,
+            cycle=cycle,
+            day=day,
+            closed=closed_weekdays(numbers // day) if day and free else (),
+            backward=_ends_together(counted, owners),
         )
     return Sequence(long=long) if counts.mean() >= _COUNTED_MEAN else None
 
 
-def _day_of(source: TableSource, name: str, numbers: npt.NDArray[np.int64]) -> int:
-    """Return one day in the column's unit; 0 if it has no calendar or has times of day."""
+def _day_of(source: TableSource, name: str) -> int:
+    """Return one day in the column's unit; 0 if it has no calendar."""
     kind = combined(source.column(name)).type
     if pa.types.is_int64(kind):
         return 0
-    day = 1 if pa.types.is_date32(kind) else _DAY_MICROSECONDS
-    return 0 if (numbers % day).any() else day
+    return 1 if pa.types.is_date32(kind) else _DAY_MICROSECONDS
+
+
+def _ends_together(numbers: npt.NDArray[np.int64], owners: Rows) -> bool:
+    """Return whether the last sibling depends less on the first than the span between does."""
+    order = np.lexsort((numbers, owners))
+    edge = np.flatnonzero(np.diff(owners[order]))
+    first = numbers[order[np.append(0, edge + 1)]]
+    last = numbers[order[np.append(edge, len(order) - 1)]]
+    several = last > first
+    if several.sum() < _FEW_PAIRS:
+        return False
+    ranks = [np.argsort(np.argsort(x[several])) for x in (first, last, last - first)]
+    to_last, to_span = (abs(np.corrcoef(ranks[0], other)[0, 1]) for other in ranks[1:])
+    return bool(to_last < to_span - _CLEARLY)
 
 
 def _cycle(slots: npt.NDArray[np.int64], owners: Rows) -> int:
