@@ -24,6 +24,7 @@ Ints = npt.NDArray[np.int64]
 ColumnOf = Callable[[Frame, str], pa.Array]
 _SWAPS = 12
 _DRAWS = 24
+_LITTLE = 1e-6
 
 
 class Parents(Protocol):
@@ -202,20 +203,25 @@ class _Keys:
         return repeated(ids) | repeated([part[::-1] for part in ids])[::-1]
 
     def _redraw(self, link: Link) -> None:
-        """Give rows that still repeat another parent, whatever its degree."""
+        """Give rows that still repeat another parent, by the parents' degrees."""
         parents = self.frame.parents[str(link.key)]
         rows = self.plan.table_rows[link.key.parent_table]
+        index = self.plan.parents.get(str(link.key))
+        ends = index.ends if index and index.stubs else np.arange(1, rows + 1)
         for _ in range(_DRAWS):
             bad = np.flatnonzero(self.repeats())
             if not len(bad):
                 return
-            parents[bad] = self.rng.integers(0, rows, len(bad))
+            stubs = self.rng.integers(0, ends[-1], len(bad))
+            parents[bad] = np.searchsorted(ends, stubs, side="right")
             self._follow(link, bad)
         for row in np.flatnonzero(self.repeats()):
             others = self.frame.owner == self.frame.owner[row]
             unused = np.setdiff1d(np.arange(rows), parents[others])
             if len(unused):
-                parents[row] = unused[self.rng.integers(0, len(unused))]
+                # Parents that nobody refers to come last, but they come.
+                weights = np.diff(ends, prepend=0)[unused] + _LITTLE
+                parents[row] = self.rng.choice(unused, p=weights / weights.sum())
                 self._follow(link, np.array([row]))
 
     def _follow(self, link: Link, rows: Ints) -> None:
