@@ -36,7 +36,8 @@ class Relation(ABC):
 
     `hidden` are columns that no table has: the network makes them in place of `makes`.
     With `hints` the made columns keep their tokens: the network still sees, and learns
-    from, what a weekday is, but the value put out is the computed one.
+    from, what a weekday is (a bin of days does not tell), but the value put out is the
+    computed one.
     """
 
     kind: ClassVar[str]

@@ -135,7 +135,7 @@ def _match(sample: Sight, ref: Ref, name: str) -> Part | None:
             part = Part(
                 makes=(name,),
                 needs=(ref,),
-                hints=ref not in sample.early,
+                hints=True,
                 type=sample.column(Ref(name)).type,
                 zone=zone,
                 **facts,
