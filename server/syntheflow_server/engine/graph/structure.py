@@ -74,7 +74,8 @@ class Sequence(_Frozen):
     (`days.to_slots`), `day` being one day in its own unit, and steps begin where the
     month or year of the sibling before does. `closed` are weekdays on which nothing
     happens. `backward` says that the last sibling is told by its distance from `high`,
-    not from the first: many series end where the data do.
+    not from the first: many series end where the data do. `apart` units lie at least
+    between most neighbours: so much is kept free for each sibling to come.
     """
 
     order: str = ""
@@ -86,6 +87,7 @@ class Sequence(_Frozen):
     day: int = 0
     closed: tuple[int, ...] = ()
     backward: bool = False
+    apart: int = 0
 
     def counted(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the column's numbers as they are counted."""

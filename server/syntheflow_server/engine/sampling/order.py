@@ -64,14 +64,15 @@ class OrderKeeper:
         if ends[1] is None:
             last = np.full(len(owner), _UNKNOWN)
         else:
-            least = (count - 1) if sequence.strict else np.zeros(len(owner), np.int64)
+            needed = (count - 1) * sequence.apart * sequence.unit
             last = sequence.last(first, ends[1][owner])
-            if sequence.backward:
-                last = np.maximum(last, first + least * sequence.unit)
+            # Where the siblings do not fit in between, the last comes later ...
+            end = np.maximum(sequence.high, first)
+            last = np.minimum(np.maximum(last, first + needed), np.maximum(end, last))
             if sequence.cycle:  # the end is known to the month or year only
                 last = sequence.base(last) + sequence.cycle - 1
-            # Where the siblings do not fit in between, the first begins earlier.
-            first = np.minimum(first, last - least * sequence.unit)
+            # ... and where that is too late, the first earlier.
+            first = np.minimum(first, last - needed)
         return cls(
             pieces[0],
             pieces[1],
@@ -95,9 +96,10 @@ class OrderKeeper:
         if cycle := self.sequence.cycle:
             # A rare number of months is known roughly: the last sibling may go further.
             slack = np.where(after == 0, END_SLACK if cycle == MONTH else 0, 0)
-            rough: Ints = np.maximum(room + slack, cycle - 1)
+            room += slack - after * self.sequence.apart
+            rough: Ints = np.maximum(room // cycle, 0) * cycle + cycle - 1
             return rough
-        free: Ints = np.maximum(room - (after if self.sequence.strict else 0), 0)
+        free: Ints = np.maximum(room - after * self.sequence.apart, 0)
         return free
 
     def previous(self, rows: Ints) -> Ints:

@@ -28,6 +28,7 @@ _DAY_MICROSECONDS = 86_400_000_000
 _USUAL_DAYS = 3
 _USUAL_SHARE = 0.5
 _CLEARLY = 0.1
+_FEW_SHARE = 0.05
 
 
 def order_numbers(source: TableSource, column: str) -> npt.NDArray[np.int64] | None:
@@ -77,16 +78,19 @@ def find_sequence(
             cycle = _cycle(to_slots(numbers, day), owners)
         counted = to_slots(numbers, day) if cycle else numbers
         highest = max(0, len(numbers) - _HOLDERS)
+        unit = 1 if cycle else int(np.gcd.reduce(numbers - numbers.min())) or 1
+        strict = set(key) == {name}
         return Sequence(
             order=name,
-            unit=1 if cycle else int(np.gcd.reduce(numbers - numbers.min())) or 1,
+            unit=unit,
             high=int(np.partition(counted, highest)[highest]),
-            strict=set(key) == {name},
+            strict=strict,
             long=long,
             cycle=cycle,
             day=day,
             closed=closed_weekdays(numbers // day) if day and free else (),
             backward=_ends_together(counted, owners),
+            apart=max(int(strict), _apart(counted, owners) // unit),
         )
     return Sequence(long=long) if counts.mean() >= _COUNTED_MEAN else None
 
@@ -97,6 +101,13 @@ def _day_of(source: TableSource, name: str) -> int:
     if pa.types.is_int64(kind):
         return 0
     return 1 if pa.types.is_date32(kind) else _DAY_MICROSECONDS
+
+
+def _apart(numbers: npt.NDArray[np.int64], owners: Rows) -> int:
+    """Return what all but few neighbours lie apart at least; 0 where many coincide."""
+    order = np.lexsort((numbers, owners))
+    steps = np.diff(numbers[order])[np.diff(owners[order]) == 0]
+    return int(np.quantile(steps, _FEW_SHARE)) if len(steps) >= _FEW_PAIRS else 0
 
 
 def _ends_together(numbers: npt.NDArray[np.int64], owners: Rows) -> bool:
