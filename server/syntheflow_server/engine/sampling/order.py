@@ -72,7 +72,9 @@ class OrderKeeper:
             if sequence.cycle:  # the end is known to the month or year only
                 last = sequence.base(last) + sequence.cycle - 1
             # ... and where that is too late, the first earlier.
-            first = np.minimum(first, last - needed)
+            early = np.maximum(first - (last - needed), 0)
+            whole = sequence.cycle or 1  # by whole years or months, to keep its day
+            first = first - -(-early // whole) * whole
         return cls(
             pieces[0],
             pieces[1],

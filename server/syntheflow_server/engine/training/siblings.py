@@ -29,6 +29,9 @@ _USUAL_DAYS = 3
 _USUAL_SHARE = 0.5
 _CLEARLY = 0.1
 _FEW_SHARE = 0.05
+_SEASON_SHARE = 0.9
+_SEASON = 0.25
+_MANY_FOR_SEASON = 2
 
 
 def order_numbers(source: TableSource, column: str) -> npt.NDArray[np.int64] | None:
@@ -90,7 +93,7 @@ def find_sequence(
             day=day,
             closed=closed_weekdays(numbers // day) if day and free else (),
             backward=_ends_together(counted, owners),
-            apart=max(int(strict), _apart(counted, owners) // unit),
+            apart=max(int(strict), _apart(counted, owners, cycle) // unit),
         )
     return Sequence(long=long) if counts.mean() >= _COUNTED_MEAN else None
 
@@ -103,11 +106,17 @@ def _day_of(source: TableSource, name: str) -> int:
     return 1 if pa.types.is_date32(kind) else _DAY_MICROSECONDS
 
 
-def _apart(numbers: npt.NDArray[np.int64], owners: Rows) -> int:
-    """Return what all but few neighbours lie apart at least; 0 where many coincide."""
+def _apart(numbers: npt.NDArray[np.int64], owners: Rows, cycle: int) -> int:
+    """Return what all but few neighbours lie apart at least; 0 where many coincide.
+
+    Where days of a `cycle` return, whole cycles.
+    """
     order = np.lexsort((numbers, owners))
     steps = np.diff(numbers[order])[np.diff(owners[order]) == 0]
-    return int(np.quantile(steps, _FEW_SHARE)) if len(steps) >= _FEW_PAIRS else 0
+    if len(steps) < _FEW_PAIRS:
+        return 0
+    apart = float(np.quantile(steps, _FEW_SHARE))
+    return round(apart / cycle) * cycle if cycle else int(apart)
 
 
 def _ends_together(numbers: npt.NDArray[np.int64], owners: Rows) -> bool:
@@ -125,14 +134,16 @@ def _ends_together(numbers: npt.NDArray[np.int64], owners: Rows) -> bool:
 
 
 def _cycle(slots: npt.NDArray[np.int64], owners: Rows) -> int:
-    """Return YEAR or MONTH if later siblings keep to few days of one, else 0."""
+    """Return YEAR or MONTH if later siblings keep to few days, or a season, of one; else 0."""
     order = np.lexsort((slots, owners))
     later = slots[order[1:]][owners[order[1:]] == owners[order[:-1]]]
     if len(later) < _FEW_PAIRS:
         return 0
     for cycle in (YEAR, MONTH):
-        usual = np.sort(np.bincount(later % cycle, minlength=_USUAL_DAYS))[-_USUAL_DAYS:]
-        if usual.sum() >= _USUAL_SHARE * len(later):
+        held = np.sort(np.bincount(later % cycle, minlength=cycle))[::-1].cumsum() / len(later)
+        season = round(_SEASON * cycle)
+        many = len(later) >= _MANY_FOR_SEASON * cycle
+        if held[_USUAL_DAYS - 1] >= _USUAL_SHARE or (many and held[season] >= _SEASON_SHARE):
             return cycle
     return 0
 
