@@ -45,7 +45,9 @@ class PatternKey(KeyMaker):
     @classmethod
     def fit(cls, column: str, values: Sequence[str]) -> Self:
         """Return the maker for the distinct `values`."""
-        sample = list(values[:: max(1, len(values) // _MOST_VALUES)]) or ["A"]
+        # NUL ends a string of numpy's and of many readers: no key is told apart by it.
+        sample = [v.replace("\0", "") for v in values[:: max(1, len(values) // _MOST_VALUES)]]
+        sample = sample or ["A"]
         split = [_RUNS.findall(value) for value in sample]
         masks = Counter(tuple((_kind(run), len(run)) for run in runs) for runs in split)
         common = masks.most_common(_MOST_SHAPES)
