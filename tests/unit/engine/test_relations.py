@@ -121,3 +121,22 @@ def test_references_that_fill_one_column_independently_are_refused_by_name(make)
     )
     with pytest.raises(UnsupportedError, match=r"child\(b, c\)"):
         make.learn(made)
+
+
+def test_a_key_that_an_owner_outside_it_tells_apart_is_unique(make):
+    years = np.tile(np.arange(2000, 2012), 30)
+    codes = [f"{chr(65 + i // 6)}{chr(65 + i % 6)}T" for i in range(30)]
+    wins = np.random.default_rng(5).integers(0, 90, 360)
+    teams = {"year": years, "code": np.repeat(codes, 12), "house": np.repeat(np.arange(30), 12)}
+    made = make.world(
+        {
+            "house": (pa.table({"id": np.arange(30), "active": [True, False] * 15}), "id"),
+            "team": (pa.table({**teams, "wins": wins}), "year, code"),
+        },
+        ["team(house) -> house(id)"],
+    )
+    model = make.learn(made)
+    assert model.family.owner_of("team") == "house"
+    rows = make.generate(model, rows={"team": 500})["team"]
+    assert len(rows) == 500
+    assert len(rows.group_by(["year", "code"]).aggregate([])) == 500

@@ -27,7 +27,7 @@ def spread_like(
     eight categories would often have two large ones or none: so each row takes its own
     stretch of the real quantiles, the row with the largest proposal the highest, as the
     columns of the rows want it. Between quantiles that are near each other any value may
-    come; numbers above 10 are blurred by 4 %.
+    come; numbers above 10 that are no ties are blurred by 4 %.
     Without `blur` only the numbers themselves come.
     """
     if not len(proposed):
@@ -39,10 +39,11 @@ def spread_like(
     between = np.clip(place - 0.5, 0, count - 1)
     low = between.astype(np.int64)
     below, above = held[low], held[np.minimum(low + 1, count - 1)]
-    near = blur & (above <= below * _NEAR + _NEAR_STEP)
+    varied = blur & (below < above)
+    near = varied & (above <= below * _NEAR + _NEAR_STEP)
     value = np.where(near, below + (above - below) * (between - low), own)
     blurred = value * (1 + _BLUR * rng.standard_normal(len(value)))
-    value = np.where(blur & (value > _BLURRED), blurred, value)
+    value = np.where(varied & (value > _BLURRED), blurred, value)
     result = np.empty(len(proposed), np.int64)
     result[np.lexsort((rng.random(len(proposed)), proposed))] = np.sort(np.round(value))
     return result

@@ -17,7 +17,7 @@ from syntheflow_server.engine.graph.ownership import Forest, choose_owners
 from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Structure
 from syntheflow_server.engine.training.keyroles import key_roles
 from syntheflow_server.engine.training.links import classify_links
-from syntheflow_server.engine.training.siblings import find_sequence
+from syntheflow_server.engine.training.siblings import find_sequence, order_numbers
 
 _FEW_PARENTS = 100
 _FEW_CROWDED = 50
@@ -116,6 +116,14 @@ def _structure(
     _refuse_overlaps(owner, links, order)
     per_owner = roles.disambiguator if order in roles.disambiguated else ()
     surrogate = roles.surrogate + (() if per_owner else roles.disambiguator)
+    distinct = roles.distinct
+    if per_owner and owner and sequence:
+        # The owners differ in that column; its rows must differ in the rest of the key.
+        rest = tuple(c for c in roles.disambiguated if c not in per_owner)
+        distinct = (*distinct, rest)
+        numbers = order_numbers(tables[name], order)
+        strict = numbers is not None and not _repeat(references[owner], numbers)
+        sequence = sequence.model_copy(update={"strict": strict})
     resolved = {c for link in links for c in link.key.child_columns}
     unmodelled = {*surrogate, *per_owner, *resolved, order}
     unmodelled |= set(owner.child_columns) if owner else set()
@@ -129,9 +137,15 @@ def _structure(
         surrogate=surrogate,
         per_owner=per_owner,
         grid=roles.grid,
-        distinct=roles.distinct,
+        distinct=distinct,
         modelled=tuple(c for c in table.column_names if c not in unmodelled),
     )
+
+
+def _repeat(owners: Rows, numbers: Rows) -> bool:
+    """Return whether two children of one owner have the same number."""
+    pairs = np.stack([owners, numbers], axis=1)
+    return len(np.unique(pairs, axis=0)) < len(pairs)
 
 
 def _refuse_overlaps(owner: ForeignKey | None, links: tuple[Link, ...], order: str) -> None:

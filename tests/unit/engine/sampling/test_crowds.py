@@ -57,3 +57,7 @@ def test_no_rows_get_no_numbers():
 def test_without_blur_only_the_numbers_themselves_come():
     made = spread_like(told((0, 1, 1, 2)), np.arange(8), np.random.default_rng(0), blur=False)
     assert made.tolist() == [0, 0, 1, 1, 1, 1, 2, 2]
+
+
+def test_a_number_that_all_have_stays_as_it_is():
+    assert set(spread_like([(20, 30)], np.arange(50), np.random.default_rng(0))) == {20}
