@@ -137,6 +137,8 @@ def test_a_key_that_an_owner_outside_it_tells_apart_is_unique(make):
     )
     model = make.learn(made)
     assert model.family.owner_of("team") == "house"
+    assert model.family["team"].distinct == (("year",),)
+    assert model.family["team"].sequence.strict
     rows = make.generate(model, rows={"team": 500})["team"]
     assert len(rows) == 500
     assert len(rows.group_by(["year", "code"]).aggregate([])) == 500
