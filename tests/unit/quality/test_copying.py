@@ -8,7 +8,11 @@ import pytest
 
 from syntheflow_server.quality.evidence import Evidence
 from syntheflow_server.quality.privacy.copying import ALARM_CAP, Copying
-from syntheflow_server.quality.privacy.repeats import number_chance, text_chance
+from syntheflow_server.quality.privacy.repeats import (
+    number_chance,
+    shared_between,
+    text_chance,
+)
 from unit.quality.worlds import PEOPLE_ONLY, SHOP, people, shop, silent, with_column
 
 
@@ -113,3 +117,11 @@ def test_strings_that_fill_their_pattern_meet_by_chance():
     )
     assert text_chance(counters, 1000) == pytest.approx(1)
     assert text_chance(phones, 1000) < 0.001
+
+
+def test_coarse_rows_of_different_entities_meet_by_chance():
+    hashes = np.array([1, 1, 2, 2, 3, 4], np.uint64)
+    groups = np.array([0, 1, 2, 2, 3, 4])
+    # Row 1 is held by two entities; row 2 twice by the same one, which is its own affair.
+    assert shared_between(hashes, groups) == pytest.approx(2 / 6)
+    assert shared_between(hashes[:0], groups[:0]) == 0

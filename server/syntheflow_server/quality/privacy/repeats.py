@@ -37,13 +37,27 @@ class Repeat:
 
 
 def exact_copies(evidence: Evidence, table: str, space: FeatureSpace, groups: Groups) -> Repeat:
-    """Return the share of rows that equal a training row in all columns but keys."""
+    """Return the share of rows that equal a training row in all columns but keys.
+
+    Coarse rows (a day, a round amount) meet by chance: as often as a training row meets
+    one of another entity.
+    """
     names = [name for name, kind in space.kinds.items() if kind is not Kind.KEY]
     rows = [evidence.train(table), evidence.holdout(table), evidence.synthetic(table)]
     train, holdout, synthetic = _row_hashes([side.select(names) for side in rows])
     known = np.unique(train)
     found = [np.isin(side, known) for side in (holdout, synthetic)]
-    return _repeat("a training row exactly", found[0], found[1], 0.0, groups)
+    chance = shared_between(train, groups.train)
+    return _repeat("a training row exactly", found[0], found[1], chance, groups)
+
+
+def shared_between(hashes: np.ndarray, groups: np.ndarray) -> float:
+    """Return the share of rows that another group holds too."""
+    if not len(hashes):
+        return 0.0
+    pairs = np.unique(np.stack([hashes, groups.astype(np.uint64)], axis=1), axis=0)
+    held, holders = np.unique(pairs[:, 0], return_counts=True)
+    return float(np.isin(hashes, held[holders > 1]).mean())
 
 
 def reused_values(
