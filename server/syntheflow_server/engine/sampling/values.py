@@ -73,7 +73,7 @@ class Values:
         elif link := link_of(model, name):
             made = self._linked(frame, link, name)
         elif relation := model.made_by.get(name):
-            made = self._related(frame, relation, name)
+            made = self._required(frame, model, name, self._related(frame, relation, name))
         else:
             made = self._decoded(frame, model, name)
             if hints := model.day_hints(name):
@@ -130,6 +130,25 @@ class Values:
             values = self.column(owner, ref.column)
             given[ref] = values.take(pa.array(rows)) if ref.above else values
         return relation.derive(name, given)
+
+    def _required(self, frame: Frame, model: TableModel, name: str, values: pa.Array) -> pa.Array:
+        """Return a derived column without gaps where it may have none.
+
+        What it derives from may be missing in rows that never had to give a value (an
+        owner without children); a neighbour's value stands in.
+        """
+        values = combined(values)
+        names = model.table.column_names
+        if not values.null_count or name not in names or model.table.column(name).nullable:
+            return values
+        known = np.flatnonzero(values.is_valid().to_numpy(zero_copy_only=False))
+        if not len(known):
+            return values
+        rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"required {name}")
+        place = np.arange(frame.rows)
+        gaps = np.setdiff1d(place, known)
+        place[gaps] = known[rng.integers(0, len(known), len(gaps))]
+        return values.take(pa.array(place))
 
     def _decoded(self, frame: Frame, model: TableModel, name: str) -> pa.Array:
         piece = model.layout.find(PieceKind.COLUMN, name)

@@ -87,3 +87,22 @@ def test_a_model_that_was_written_and_read_makes_the_same_rows(model, rows, make
     model.save(tmp_path)
     again = make.generate(load(tmp_path), seed=4)
     assert all(again[name].equals(rows[name]) for name in rows)
+
+
+def test_a_required_copy_has_no_gaps_though_owners_without_children_have(make, describe):
+    rng = np.random.default_rng(8)
+    # Only customers without orders lack a town; the model may give such ones orders.
+    towns = [None if i % 3 == 0 else f"Town {i % 7}" for i in range(150)]
+    owner = rng.choice([i for i in range(150) if i % 3], ROWS)
+    tables = {
+        "customer": pa.table({"id": np.arange(150), "town": towns}),
+        "order": pa.table({"customer": owner, "town": [towns[i] for i in owner]}),
+    }
+    schema, data = describe(tables, {"customer": "id"}, [("order", "customer", "customer")])
+    first, second = schema.tables
+    columns = [c.model_copy(update={"nullable": False}) for c in second.columns]
+    second = second.model_copy(update={"columns": tuple(columns)})
+    schema = schema.model_copy(update={"tables": (first, second)})
+    made = make.generate(make.learn((schema, data)), seed=1)
+    assert made["customer"]["town"].null_count > 0
+    assert made["order"]["town"].null_count == 0
