@@ -6,10 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from syntheflow_server.domain.schema import Column, Schema, Table
 from syntheflow_server.quality.evidence import Evidence
+from syntheflow_server.quality.features import FeatureSpace
+from syntheflow_server.quality.groups import row_groups
 from syntheflow_server.quality.privacy.copying import ALARM_CAP, Copying
 from syntheflow_server.quality.privacy.repeats import (
     number_chance,
+    reused_values,
     shared_between,
     text_chance,
 )
@@ -125,3 +129,28 @@ def test_coarse_rows_of_different_entities_meet_by_chance():
     # Row 1 is held by two entities; row 2 twice by the same one, which is its own affair.
     assert shared_between(hashes, groups) == pytest.approx(2 / 6)
     assert shared_between(hashes[:0], groups[:0]) == 0
+
+
+def days(seed, spread):
+    rng = np.random.default_rng(seed)
+    return pa.table({"id": np.arange(600) + seed * 1000, "day": rng.integers(0, spread, 600)})
+
+
+def reused(spread):
+    # Each synthetic day is one of the training rows': only where days are rare does it tell.
+    train, holdout = days(1, spread), days(2, spread)
+    synthetic = with_column(days(3, spread), "day", train["day"].to_numpy()[::-1])
+    columns = tuple(
+        Column(name=name, type="int64", semantic_type=kind, nullable=False)
+        for name, kind in (("id", "identifier"), ("day", "integer"))
+    )
+    schema = Schema(tables=(Table(name="events", columns=columns, primary_key=("id",)),))
+    sides = [{"events": side} for side in (train, holdout, synthetic)]
+    evidence = Evidence(schema, *sides, seed=0)
+    space = FeatureSpace(evidence.schema, "events", train, lambda: None)
+    return reused_values(evidence, "events", space, row_groups(evidence, "events"))
+
+
+def test_values_that_fill_their_range_are_no_sign_of_copying():
+    assert reused(900) == []
+    assert reused(10**6)[0].synthetic == 1.0

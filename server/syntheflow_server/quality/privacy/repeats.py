@@ -19,6 +19,9 @@ _JUDGED = ("holdout", "synthetic")
 NEAR_UNIQUE = 0.5
 """A column is nearly unique if its training rows hold more different values a row than this."""
 
+FILLED = 0.25
+"""Where a new value meets a known one this often (days of a few years), it tells of nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
@@ -66,8 +69,9 @@ def reused_values(
     """Return the share of values that stand in the training rows, for each near-unique column.
 
     Surrogate keys and references are left out, keys made of text (an e-mail address) are
-    not. A value may be met by chance if the values fill their range: the number of
-    possible values is taken from the characters at each place, or from range and grid.
+    not, and values that fill their range are (`FILLED`). A value may be met by chance: the
+    number of possible values is taken from the characters at each place, or from range and
+    grid.
     """
     referring = {n for key in evidence.schema.references_from(table) for n in key.child_columns}
     found: list[Repeat] = []
@@ -92,6 +96,8 @@ def reused_values(
             values = np.unique(numbers(train.drop_null()))
             seen = [np.isin(numbers(side), values) for side in sides]
             chance = number_chance(values)
+        if chance >= FILLED:
+            continue
         present = [np.asarray(getattr(evidence, w)(table).column(name).is_valid()) for w in _JUDGED]
         here = Groups(groups.train, groups.holdout[present[0]], groups.synthetic[present[1]])
         what = f"a training value of the nearly unique column {name}"
