@@ -14,12 +14,19 @@ class FitSettings:
     the validation loss stops falling. `holdout_share` of the entities is never seen.
     `threads` 1 is fastest for networks of this size, whatever the number of cores, and
     makes the weights independent of the machine's cores; 0 means all cores.
+    A value held by fewer than `rare_holders` rows is never put out as it is.
+    With `epsilon` the fit is (epsilon, delta)-differentially private, each row (in
+    related tables: each root entity) being one person; `delta` None means one in ten
+    times the number of persons.
     """
 
     seed: int = 0
     time_limit_seconds: float | None = None
     holdout_share: float = 0.1
     threads: int = 1
+    rare_holders: int = 3
+    epsilon: float | None = None
+    delta: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
