@@ -7,12 +7,54 @@ from pydantic import BaseModel, ConfigDict, Field
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.engine.graph.structure import Family
 
+Scalar = str | int | float | bool | None
+"""A value of a condition: dates, times and decimals as ISO or plain text; None is missing."""
+
+_ROUNDING = 1e-9
+
+
+class Condition(BaseModel):
+    """What the values of one column must be: one of some, within a range, or in shares.
+
+    Exactly one of: `values` (one of these; a single one fixes the column), `low` and `high`
+    (an inclusive range, one side may be absent; missing values are outside), `shares` (these
+    values in these shares of the rows; shares of less than 1 in sum leave the rest to the
+    other values in their natural proportions).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    values: tuple[Scalar, ...] = ()
+    low: Scalar = None
+    high: Scalar = None
+    shares: tuple[tuple[Scalar, float], ...] = ()
+
+    @property
+    def ranged(self) -> bool:
+        """True if the condition is a range."""
+        return self.low is not None or self.high is not None
+
+    def fault(self) -> str:
+        """Return what is wrong with the condition in itself, '' if nothing is."""
+        if bool(self.values) + self.ranged + bool(self.shares) != 1:
+            return "give exactly one of values, a range (low, high) or shares"
+        if not all(0 <= share <= 1 for _, share in self.shares):
+            return "a share is a number from 0 to 1"
+        if sum(share for _, share in self.shares) > 1 + _ROUNDING:
+            return "the shares are more than 1 in sum"
+        if len({_key(value) for value, _ in self.shares}) < len(self.shares):
+            return "a value has more than one share"
+        return ""
+
 
 class SampleSpec(BaseModel):
-    """How many rows to make and from which seed.
+    """How many rows to make, from which seed, and what must hold for them.
 
     `scale` multiplies the real sizes of all tables that no other owns; `rows` fixes the
-    number of rows of single tables, owned ones included, exactly.
+    number of rows of single tables, owned ones included, exactly. `conditions` by table must
+    all hold in every row. `temperature` below 1 makes rows more usual than the real ones,
+    above 1 less. With `fill_missing` nulls in given rows are drawn too, and never null.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -20,6 +62,9 @@ class SampleSpec(BaseModel):
     seed: int = 0
     scale: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     rows: dict[str, int] = Field(default_factory=dict)
+    conditions: dict[str, tuple[Condition, ...]] = Field(default_factory=dict)
+    temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    fill_missing: bool = False
 
     def checked(self, family: Family) -> SampleSpec:
         """Return self if it fits the model's tables, else raise InvalidArgumentError."""
@@ -34,6 +79,14 @@ class SampleSpec(BaseModel):
                 continue
             fault = Violation(field="rows", table=table, rule=rule)
             raise InvalidArgumentError(rule, reason="ROWS_INVALID", violations=(fault,))
+        for table, conditions in self.conditions.items():
+            if table not in family.structures:
+                rule = f"conditions: the model has no table {table!r}"
+                fault = Violation(field="conditions", table=table, rule=rule)
+                raise InvalidArgumentError(rule, reason="CONDITION_INVALID", violations=(fault,))
+            for condition in conditions:
+                if rule := condition.fault():
+                    raise condition_error(table, condition.column, rule)
         return self
 
     def root_rows(self, family: Family, root: str) -> int:
@@ -42,3 +95,14 @@ class SampleSpec(BaseModel):
             return self.rows[root]
         real = family[root].rows
         return max(1, round(real * self.scale)) if real else 0
+
+
+def condition_error(table: str, column: str, rule: str) -> InvalidArgumentError:
+    """Return the error of a condition or given column that cannot be met."""
+    rule = f"conditions: column {column!r} of table {table!r}: {rule}"
+    fault = Violation(field="conditions", table=table, column=column, rule=rule)
+    return InvalidArgumentError(rule, reason="CONDITION_INVALID", violations=(fault,))
+
+
+def _key(value: Scalar) -> tuple[str, Scalar]:
+    return type(value).__name__, value
