@@ -7,8 +7,20 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class PrivacySpending(_message.Message):
+    __slots__ = ("spent_on", "epsilon", "delta", "mechanism")
+    SPENT_ON_FIELD_NUMBER: _ClassVar[int]
+    EPSILON_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    MECHANISM_FIELD_NUMBER: _ClassVar[int]
+    spent_on: str
+    epsilon: float
+    delta: float
+    mechanism: str
+    def __init__(self, spent_on: _Optional[str] = ..., epsilon: _Optional[float] = ..., delta: _Optional[float] = ..., mechanism: _Optional[str] = ...) -> None: ...
+
 class TableCard(_message.Message):
-    __slots__ = ("table", "train_rows", "holdout_rows", "columns", "tokens", "parameters", "epochs", "validation_loss", "train_seconds", "owner_table")
+    __slots__ = ("table", "train_rows", "holdout_rows", "columns", "tokens", "parameters", "epochs", "validation_loss", "train_seconds", "owner_table", "train_loss", "stopped", "relations", "privacy")
     TABLE_FIELD_NUMBER: _ClassVar[int]
     TRAIN_ROWS_FIELD_NUMBER: _ClassVar[int]
     HOLDOUT_ROWS_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +31,10 @@ class TableCard(_message.Message):
     VALIDATION_LOSS_FIELD_NUMBER: _ClassVar[int]
     TRAIN_SECONDS_FIELD_NUMBER: _ClassVar[int]
     OWNER_TABLE_FIELD_NUMBER: _ClassVar[int]
+    TRAIN_LOSS_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_FIELD_NUMBER: _ClassVar[int]
+    RELATIONS_FIELD_NUMBER: _ClassVar[int]
+    PRIVACY_FIELD_NUMBER: _ClassVar[int]
     table: str
     train_rows: int
     holdout_rows: int
@@ -29,11 +45,22 @@ class TableCard(_message.Message):
     validation_loss: float
     train_seconds: float
     owner_table: str
-    def __init__(self, table: _Optional[str] = ..., train_rows: _Optional[int] = ..., holdout_rows: _Optional[int] = ..., columns: _Optional[int] = ..., tokens: _Optional[int] = ..., parameters: _Optional[int] = ..., epochs: _Optional[float] = ..., validation_loss: _Optional[float] = ..., train_seconds: _Optional[float] = ..., owner_table: _Optional[str] = ...) -> None: ...
+    train_loss: float
+    stopped: str
+    relations: _containers.RepeatedScalarFieldContainer[str]
+    privacy: _containers.RepeatedCompositeFieldContainer[PrivacySpending]
+    def __init__(self, table: _Optional[str] = ..., train_rows: _Optional[int] = ..., holdout_rows: _Optional[int] = ..., columns: _Optional[int] = ..., tokens: _Optional[int] = ..., parameters: _Optional[int] = ..., epochs: _Optional[float] = ..., validation_loss: _Optional[float] = ..., train_seconds: _Optional[float] = ..., owner_table: _Optional[str] = ..., train_loss: _Optional[float] = ..., stopped: _Optional[str] = ..., relations: _Optional[_Iterable[str]] = ..., privacy: _Optional[_Iterable[_Union[PrivacySpending, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "dataset", "engine", "create_time", "schema", "seed", "train_seconds", "bytes", "tables", "versions")
+    __slots__ = ("name", "dataset", "engine", "create_time", "schema", "seed", "train_seconds", "bytes", "tables", "versions", "settings", "base_model")
     class VersionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class SettingsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +77,8 @@ class Model(_message.Message):
     BYTES_FIELD_NUMBER: _ClassVar[int]
     TABLES_FIELD_NUMBER: _ClassVar[int]
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
     name: str
     dataset: str
     engine: str
@@ -60,7 +89,9 @@ class Model(_message.Message):
     bytes: int
     tables: _containers.RepeatedCompositeFieldContainer[TableCard]
     versions: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., dataset: _Optional[str] = ..., engine: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., schema: _Optional[_Union[_schema_pb2.Schema, _Mapping]] = ..., seed: _Optional[int] = ..., train_seconds: _Optional[float] = ..., bytes: _Optional[int] = ..., tables: _Optional[_Iterable[_Union[TableCard, _Mapping]]] = ..., versions: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    settings: _containers.ScalarMap[str, str]
+    base_model: str
+    def __init__(self, name: _Optional[str] = ..., dataset: _Optional[str] = ..., engine: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., schema: _Optional[_Union[_schema_pb2.Schema, _Mapping]] = ..., seed: _Optional[int] = ..., train_seconds: _Optional[float] = ..., bytes: _Optional[int] = ..., tables: _Optional[_Iterable[_Union[TableCard, _Mapping]]] = ..., versions: _Optional[_Mapping[str, str]] = ..., settings: _Optional[_Mapping[str, str]] = ..., base_model: _Optional[str] = ...) -> None: ...
 
 class GetModelRequest(_message.Message):
     __slots__ = ("name",)

@@ -73,8 +73,16 @@ class UploadResponse(_message.Message):
     dataset: _dataset_service_pb2.Dataset
     def __init__(self, dataset: _Optional[_Union[_dataset_service_pb2.Dataset, _Mapping]] = ...) -> None: ...
 
+class PrivacyBudget(_message.Message):
+    __slots__ = ("epsilon", "delta")
+    EPSILON_FIELD_NUMBER: _ClassVar[int]
+    DELTA_FIELD_NUMBER: _ClassVar[int]
+    epsilon: float
+    delta: float
+    def __init__(self, epsilon: _Optional[float] = ..., delta: _Optional[float] = ...) -> None: ...
+
 class TrainRequest(_message.Message):
-    __slots__ = ("dataset", "model_id", "engine", "seed", "time_limit", "holdout_share", "request_id")
+    __slots__ = ("dataset", "model_id", "engine", "seed", "time_limit", "holdout_share", "request_id", "rare_holders", "privacy", "base_model")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +90,9 @@ class TrainRequest(_message.Message):
     TIME_LIMIT_FIELD_NUMBER: _ClassVar[int]
     HOLDOUT_SHARE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    RARE_HOLDERS_FIELD_NUMBER: _ClassVar[int]
+    PRIVACY_FIELD_NUMBER: _ClassVar[int]
+    BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     model_id: str
     engine: str
@@ -89,7 +100,10 @@ class TrainRequest(_message.Message):
     time_limit: _duration_pb2.Duration
     holdout_share: float
     request_id: str
-    def __init__(self, dataset: _Optional[str] = ..., model_id: _Optional[str] = ..., engine: _Optional[str] = ..., seed: _Optional[int] = ..., time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., holdout_share: _Optional[float] = ..., request_id: _Optional[str] = ...) -> None: ...
+    rare_holders: int
+    privacy: PrivacyBudget
+    base_model: str
+    def __init__(self, dataset: _Optional[str] = ..., model_id: _Optional[str] = ..., engine: _Optional[str] = ..., seed: _Optional[int] = ..., time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., holdout_share: _Optional[float] = ..., request_id: _Optional[str] = ..., rare_holders: _Optional[int] = ..., privacy: _Optional[_Union[PrivacyBudget, _Mapping]] = ..., base_model: _Optional[str] = ...) -> None: ...
 
 class TrainResponse(_message.Message):
     __slots__ = ("job",)
@@ -115,8 +129,76 @@ class RowRange(_message.Message):
     row_count: int
     def __init__(self, table: _Optional[str] = ..., start_row: _Optional[int] = ..., row_count: _Optional[int] = ...) -> None: ...
 
+class Scalar(_message.Message):
+    __slots__ = ("text", "integer", "number", "boolean", "missing")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    INTEGER_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    BOOLEAN_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    integer: int
+    number: float
+    boolean: bool
+    missing: bool
+    def __init__(self, text: _Optional[str] = ..., integer: _Optional[int] = ..., number: _Optional[float] = ..., boolean: bool = ..., missing: bool = ...) -> None: ...
+
+class ValueSet(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedCompositeFieldContainer[Scalar]
+    def __init__(self, values: _Optional[_Iterable[_Union[Scalar, _Mapping]]] = ...) -> None: ...
+
+class ValueRange(_message.Message):
+    __slots__ = ("low", "high")
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    low: Scalar
+    high: Scalar
+    def __init__(self, low: _Optional[_Union[Scalar, _Mapping]] = ..., high: _Optional[_Union[Scalar, _Mapping]] = ...) -> None: ...
+
+class ValueShare(_message.Message):
+    __slots__ = ("value", "share")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    SHARE_FIELD_NUMBER: _ClassVar[int]
+    value: Scalar
+    share: float
+    def __init__(self, value: _Optional[_Union[Scalar, _Mapping]] = ..., share: _Optional[float] = ...) -> None: ...
+
+class ValueShares(_message.Message):
+    __slots__ = ("shares",)
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    shares: _containers.RepeatedCompositeFieldContainer[ValueShare]
+    def __init__(self, shares: _Optional[_Iterable[_Union[ValueShare, _Mapping]]] = ...) -> None: ...
+
+class Condition(_message.Message):
+    __slots__ = ("table", "column", "values", "range", "shares")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    COLUMN_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    RANGE_FIELD_NUMBER: _ClassVar[int]
+    SHARES_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    column: str
+    values: ValueSet
+    range: ValueRange
+    shares: ValueShares
+    def __init__(self, table: _Optional[str] = ..., column: _Optional[str] = ..., values: _Optional[_Union[ValueSet, _Mapping]] = ..., range: _Optional[_Union[ValueRange, _Mapping]] = ..., shares: _Optional[_Union[ValueShares, _Mapping]] = ...) -> None: ...
+
+class Completion(_message.Message):
+    __slots__ = ("table", "arrow_ipc", "dataset", "fill_missing")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    ARROW_IPC_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    FILL_MISSING_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    arrow_ipc: bytes
+    dataset: str
+    fill_missing: bool
+    def __init__(self, table: _Optional[str] = ..., arrow_ipc: _Optional[bytes] = ..., dataset: _Optional[str] = ..., fill_missing: bool = ...) -> None: ...
+
 class GenerateRequest(_message.Message):
-    __slots__ = ("model", "seed", "scale", "rows", "tables", "range", "format")
+    __slots__ = ("model", "seed", "scale", "rows", "tables", "range", "format", "conditions", "temperature", "completions")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
@@ -124,6 +206,9 @@ class GenerateRequest(_message.Message):
     TABLES_FIELD_NUMBER: _ClassVar[int]
     RANGE_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    CONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
     model: str
     seed: int
     scale: float
@@ -131,7 +216,10 @@ class GenerateRequest(_message.Message):
     tables: _containers.RepeatedScalarFieldContainer[str]
     range: RowRange
     format: Format
-    def __init__(self, model: _Optional[str] = ..., seed: _Optional[int] = ..., scale: _Optional[float] = ..., rows: _Optional[_Iterable[_Union[TableRows, _Mapping]]] = ..., tables: _Optional[_Iterable[str]] = ..., range: _Optional[_Union[RowRange, _Mapping]] = ..., format: _Optional[_Union[Format, str]] = ...) -> None: ...
+    conditions: _containers.RepeatedCompositeFieldContainer[Condition]
+    temperature: float
+    completions: _containers.RepeatedCompositeFieldContainer[Completion]
+    def __init__(self, model: _Optional[str] = ..., seed: _Optional[int] = ..., scale: _Optional[float] = ..., rows: _Optional[_Iterable[_Union[TableRows, _Mapping]]] = ..., tables: _Optional[_Iterable[str]] = ..., range: _Optional[_Union[RowRange, _Mapping]] = ..., format: _Optional[_Union[Format, str]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., temperature: _Optional[float] = ..., completions: _Optional[_Iterable[_Union[Completion, _Mapping]]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("table", "first_row", "row_count", "data")

@@ -89,8 +89,8 @@ class SynthesisServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Generate(self, request, context):
-        """Streams synthetic rows. The same model, seed and sizes give the same
-        bytes, whatever the number of workers. A slow reader slows the server; a
+        """Streams synthetic rows. The same model and request give the same bytes,
+        whatever the number of workers. A slow reader slows the server; a
         cancelled or expired call stops it within a block of rows.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

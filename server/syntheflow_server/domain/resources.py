@@ -40,8 +40,24 @@ class Dataset(Resource):
     tables: tuple[TableSummary, ...]
 
 
+class PrivacySpending(BaseModel):
+    """One entry of a privacy ledger: what was paid for, and how much of the budget it took."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spent_on: str
+    epsilon: float = Field(ge=0)
+    delta: float = Field(ge=0, le=1)
+    mechanism: str
+
+
 class TableCard(BaseModel):
-    """What a model knows of one table: shapes and settings, no values."""
+    """What a model knows of one table: shapes and settings, no values.
+
+    `relations` tells each exact relation between columns in words, naming columns only;
+    `stopped` says why the training ended; `privacy` is empty without differential privacy.
+    Losses are in nats a row.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,10 +71,38 @@ class TableCard(BaseModel):
     validation_loss: float
     train_seconds: float
     owner_table: str = ""
+    train_loss: float = 0.0
+    stopped: str = ""
+    relations: tuple[str, ...] = ()
+    privacy: tuple[PrivacySpending, ...] = ()
+
+
+class TrainOrder(BaseModel):
+    """What a training was asked for: enough to begin or resume it after a restart.
+
+    With `epsilon` the training is (epsilon, delta)-differentially private; `delta` None
+    leaves it to the engine. `base_model` names the model that it starts from, if any.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    engine: str
+    seed: int = 0
+    time_limit_seconds: float | None = None
+    holdout_share: float = 0.1
+    rare_holders: int = 3
+    epsilon: float | None = None
+    delta: float | None = None
+    base_model: str = ""
 
 
 class Model(Resource):
-    """What training a dataset yields; the artefact lies in the blob store under its name."""
+    """What training a dataset yields; the artefact lies in the blob store under its name.
+
+    `settings` are those of the training, by name; `base_model` names the model that it
+    started from, if any.
+    """
 
     dataset: str
     engine: str
@@ -69,6 +113,8 @@ class Model(Resource):
     bytes: int
     tables: tuple[TableCard, ...]
     versions: dict[str, str] = Field(default_factory=dict)
+    settings: dict[str, str] = Field(default_factory=dict)
+    base_model: str = ""
 
 
 class JobKind(StrEnum):
@@ -94,7 +140,11 @@ class JobState(StrEnum):
 
 
 class Job(Resource):
-    """Long-running work with progress 0..1 that never falls."""
+    """Long-running work with progress 0..1 that never falls.
+
+    A training carries its `order`, from which it is resumed after a restart;
+    `interruptions` counts how often the server died under it.
+    """
 
     kind: JobKind
     state: JobState = JobState.QUEUED
@@ -106,6 +156,8 @@ class Job(Resource):
     error: Failure | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
+    order: TrainOrder | None = None
+    interruptions: int = 0
 
 
 class Score(BaseModel):

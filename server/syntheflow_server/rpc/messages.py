@@ -52,6 +52,8 @@ def model_message(model: Model) -> model_service_pb2.Model:
         bytes=model.bytes,
         tables=[model_service_pb2.TableCard(**card.model_dump()) for card in model.tables],
         versions=model.versions,
+        settings=model.settings,
+        base_model=model.base_model,
     )
 
 
