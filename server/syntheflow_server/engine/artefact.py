@@ -36,7 +36,7 @@ from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.relations import relation_from_state, relation_to_state
 from syntheflow_server.engine.settings import FitSettings
 
-FORMAT = 2
+FORMAT = 3
 _JSON = "model.json"
 _WEIGHTS = "weights.safetensors"
 _MAKERS: tuple[type[KeyMaker], ...] = (GridKey, NumberKey, PatternKey)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+import numpy.typing as npt
+
 from syntheflow_server.engine.calendar import Calendar
 from syntheflow_server.engine.encoding.base import Codec, Token
 from syntheflow_server.engine.graph.structure import Link
@@ -100,6 +103,11 @@ class Layout:
     def tokens(self) -> tuple[Token, ...]:
         """The tokens of all pieces."""
         return tuple(token for piece in self.pieces for token in piece.tokens)
+
+    @property
+    def columns(self) -> npt.NDArray[np.int64]:
+        """The number of each token's piece [T]."""
+        return np.repeat(np.arange(len(self.pieces)), [len(p.tokens) for p in self.pieces])
 
     @property
     def size(self) -> int:

@@ -5,12 +5,17 @@ block of its own `h_t += C_t silu(A_t silu(h_t))`, and a softmax over its codes 
 bias starts at the log marginals. The prefix products of a block of tokens are one
 matrix product; beyond `DIRECT_BLOCKS` blocks back a token sees earlier ones through a
 running summary only, so that the cost grows with the number of tokens, not its square.
+
+Given some tokens of a row (its *chosen* ones), the others are drawn in the same order,
+each seeing the tokens before it and all chosen ones: those that come later through
+weights of their own. Chosen tokens see the chosen ones before them. A network that is
+trained on random choices so knows the conditional distribution given any of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -31,13 +36,17 @@ _WIDE = 50
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """What fixes a network's parameters: codes a token, widths, size of the context."""
+    """What fixes a network's parameters: codes a token, widths, size of the context.
+
+    With `any_given` there are weights for later tokens too, which chosen ones need.
+    """
 
     sizes: tuple[int, ...]
     embedding: int = 16
     width: int = 48
     context_width: int = 0
     direct_blocks: int = DIRECT_BLOCKS
+    any_given: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the shape as a JSON object."""
@@ -56,19 +65,29 @@ class NetworkShape:
             for start in range(0, len(self.sizes), BLOCK)
         )
 
+    def ahead(self, end: int) -> int:
+        """Return up to which token a block that ends at `end` sees later ones directly."""
+        return min(len(self.sizes), end + self.direct_blocks * BLOCK)
 
-def network_shape(tokens: Sequence[Token], context_width: int = 0) -> NetworkShape:
+
+def network_shape(
+    tokens: Sequence[Token], context_width: int = 0, *, any_given: bool = False
+) -> NetworkShape:
     """Return the shape that suits these tokens: narrower above 50 tokens."""
     sizes = tuple(token.size for token in tokens)
-    if len(sizes) > _WIDE:
-        return NetworkShape(sizes, embedding=8, width=24, context_width=context_width)
-    return NetworkShape(sizes, context_width=context_width)
+    shape = NetworkShape(sizes, context_width=context_width, any_given=any_given)
+    return replace(shape, embedding=8, width=24) if len(sizes) > _WIDE else shape
 
 
 class Prefix(nn.Module):
-    """Linear map from the embeddings before each token of one block to the tokens' states."""
+    """Linear maps from the embeddings of other tokens to the states of one block's tokens.
+
+    `weight` and `far` are for tokens before each token, `late` and `far_late` for chosen
+    ones after it; the far ones see what is too far away to be seen directly.
+    """
 
     mask: Tensor
+    late_mask: Tensor
 
     def __init__(self, shape: NetworkShape, seen: int, start: int, end: int) -> None:
         super().__init__()
@@ -78,18 +97,31 @@ class Prefix(nn.Module):
                 std=(0.5 / max(1, end - seen)) ** 0.5
             )
         )
-        earlier = torch.arange(seen, end - 1)[:, None] < torch.arange(start, end)[None, :]
+        own = torch.arange(start, end)[None, :]
         self.register_buffer(
-            "mask",
-            earlier.repeat_interleave(shape.embedding, 0).repeat_interleave(shape.width, 1).float(),
-            persistent=False,
+            "mask", _spread(torch.arange(seen, end - 1)[:, None] < own, shape), persistent=False
         )
-        # What lies too far back to be seen directly.
         self.far = nn.Parameter(torch.zeros(SUMMARY if seen else 0, columns * shape.width))
+        ahead = shape.ahead(end)
+        later = torch.arange(start + 1, ahead if shape.any_given else start + 1)[:, None] > own
+        self.register_buffer("late_mask", _spread(later, shape), persistent=False)
+        self.late = nn.Parameter(torch.zeros(self.late_mask.shape))
+        beyond = shape.any_given and ahead < len(shape.sizes)
+        self.far_late = nn.Parameter(torch.zeros(SUMMARY if beyond else 0, columns * shape.width))
 
-    def masked(self) -> Tensor:
-        """Return the weight with zeros where a token would see itself or a later one."""
+    def earlier(self) -> Tensor:
+        """Return the weights of earlier tokens, zero where a token would see itself or more."""
         return self.weight * self.mask
+
+    def later(self) -> Tensor:
+        """Return the weights of later tokens, zero where a token would see itself or less."""
+        return self.late * self.late_mask
+
+
+def _spread(sees: Tensor, shape: NetworkShape) -> Tensor:
+    """Return who sees whom [a, b] as a mask over embeddings and states."""
+    wide = sees.repeat_interleave(shape.embedding, 0)
+    return wide.repeat_interleave(shape.width, 1).float()
 
 
 class TableNetwork(nn.Module):
@@ -127,12 +159,13 @@ class TableNetwork(nn.Module):
         seed: int,
         *,
         context_width: int = 0,
+        any_given: bool = False,
         shape: NetworkShape | None = None,
     ) -> Self:
         """Return a network that starts at the marginals `counts` (one array a token)."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = cls(shape or network_shape(tokens, context_width))
+            network = cls(shape or network_shape(tokens, context_width, any_given=any_given))
             network._start(tokens, counts)
         return network
 
@@ -157,22 +190,20 @@ class TableNetwork(nn.Module):
         """Return the embeddings [B, T * embedding] of codes [B, T] long."""
         return functional.embedding(codes + self.offsets, self.embedding).flatten(1)
 
-    def states(self, codes: Tensor, context: Tensor | None) -> Tensor:
-        """Return each token's state [T, B, width] before its softmax."""
+    def states(self, codes: Tensor, context: Tensor | None, chosen: Tensor | None) -> Tensor:
+        """Return each token's state [T, B, width] before its softmax.
+
+        `chosen` [c, T] bool, c <= B, marks the chosen tokens of the first c rows; the
+        other rows have none.
+        """
         kind = compute_type()
         shape, batch = self.shape, len(codes)
-        seen_all = self.embed(codes).to(kind)
-        summary = self._summaries(seen_all) if self.has_summary else None
-        parts: list[Tensor] = []
-        for (seen, _, _), prefix in zip(shape.blocks, self.prefixes, strict=True):
-            assert isinstance(prefix, Prefix)
-            rows = len(prefix.weight)
-            first = seen * shape.embedding
-            part = seen_all[:, first : first + rows] @ prefix.masked().to(kind)
-            if seen and summary is not None:
-                part = part + summary[seen // BLOCK] @ prefix.far.to(kind)
-            parts.append(part)
-        h = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+        embedded = self.embed(codes).to(kind)
+        weights = [prefix.earlier().to(kind) for prefix in self._prefixes()]
+        h = self._reach(embedded, weights)
+        if chosen is not None:
+            given = self._given(embedded[: len(chosen)], weights, h[: len(chosen)], chosen)
+            h = torch.cat([given, h[len(chosen) :]])
         if context is not None:
             h = h + context.to(kind) @ self.context.to(kind)
         h = h + self.bias.flatten().to(kind)
@@ -183,6 +214,50 @@ class TableNetwork(nn.Module):
         )
         h = torch.baddbmm(h, functional.silu(inner), self.outer.to(kind))
         return functional.silu(h)
+
+    def _reach(self, embedded: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        """Return what all tokens see of those before them [B, T * width]."""
+        kind, size = embedded.dtype, self.shape.embedding
+        summary = self._summaries(embedded) if self.has_summary else {}
+        parts: list[Tensor] = []
+        blocks = zip(self.shape.blocks, self._prefixes(), weights, strict=True)
+        for (seen, _, _), prefix, weight in blocks:
+            first = seen * size
+            part = embedded[:, first : first + len(weight)] @ weight
+            if seen:
+                part = part + summary[seen // BLOCK] @ prefix.far.to(kind)
+            parts.append(part)
+        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+
+    def _given(
+        self, embedded: Tensor, weights: Sequence[Tensor], all_before: Tensor, chosen: Tensor
+    ) -> Tensor:
+        """Return what the tokens of rows with chosen ones see [c, T * width].
+
+        `all_before` is what they see of all earlier tokens, chosen or not.
+        """
+        shape, kind = self.shape, embedded.dtype
+        known = embedded * chosen.repeat_interleave(shape.embedding, 1)
+        before = self._reach(known, weights)
+        parts: list[Tensor] = []
+        for (_, start, end), prefix in zip(shape.blocks, self._prefixes(), strict=True):
+            weight = prefix.later().to(kind)
+            first = (start + 1) * shape.embedding
+            part = known[:, first : first + len(weight)] @ weight
+            if len(prefix.far_late):
+                part = part + self.beyond(known, end) @ prefix.far_late.to(kind)
+            parts.append(part)
+        free = all_before + torch.cat(parts, dim=1)
+        return torch.where(chosen.repeat_interleave(shape.width, 1), before, free)
+
+    def beyond(self, known: Tensor, end: int) -> Tensor:
+        """Return the summary [c, 128] of the chosen tokens that a block ending at `end` cannot see.
+
+        `known` [c, T * embedding] are embeddings with zeros for tokens that are not chosen.
+        """
+        first = self.shape.ahead(end) * self.shape.embedding
+        total = known[:, first:] @ self.summary[first:].to(known.dtype)
+        return functional.silu(total.float()).to(known.dtype)
 
     def _summaries(self, embedded: Tensor) -> dict[int, Tensor]:
         """Return by block the summary [B, 128] of all tokens of earlier blocks."""
@@ -197,11 +272,21 @@ class TableNetwork(nn.Module):
             running = running + (embedded[:, part] @ weight[part]).float()
         return result
 
-    def loss(self, codes: Tensor, context: Tensor | None = None, *, smooth: bool = False) -> Tensor:
-        """Return nats [B, T] of codes [B, T] long given context [B, C]."""
+    def loss(
+        self,
+        codes: Tensor,
+        context: Tensor | None = None,
+        *,
+        chosen: Tensor | None = None,
+        smooth: bool = False,
+    ) -> Tensor:
+        """Return nats [B, T] of codes [B, T] long given context [B, C].
+
+        In the first c rows the tokens `chosen` [c, T] bool come before all others.
+        """
         if not self.shape.sizes:
             return torch.zeros(codes.shape)
-        states = self.states(codes, context)
+        states = self.states(codes, context, chosen)
         columns = codes.T.contiguous()
         pieces = [head.loss(states, columns, smooth=smooth) for head in self._heads()]
         order = torch.tensor([m for group in self.groups for m in group.members])
@@ -209,6 +294,9 @@ class TableNetwork(nn.Module):
 
     def _heads(self) -> list[Head]:
         return [head for head in self.heads if isinstance(head, Head)]
+
+    def _prefixes(self) -> list[Prefix]:
+        return [prefix for prefix in self.prefixes if isinstance(prefix, Prefix)]
 
 
 def smooth_start(rows: Tensor, places: npt.NDArray[np.float32] | None) -> None:

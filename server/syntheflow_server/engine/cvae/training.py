@@ -22,6 +22,7 @@ Rows = npt.NDArray[np.int64]
 Inputs = Callable[[Rows], Any]
 
 _CLIP = 1.0
+_GIVEN_SHARE = 0.25
 _EMA = 0.99
 _REPORT_SECONDS = 0.3
 _EVALUATION_CELLS = 1 << 16
@@ -65,6 +66,7 @@ def train(
     context: nn.Module | None = None,
     inputs: Inputs | None = None,
     loss_mask: npt.NDArray[np.bool_] | None = None,
+    columns: npt.NDArray[np.int64] | None = None,
     seed: int = 0,
     deadline: float | None = None,
     threads: int = 0,
@@ -75,15 +77,17 @@ def train(
 
     `inputs(rows)` gives what `context` takes for those rows; `context(inputs)` returns
     the context [B, C], or a pair with extra nats [B] (a KL term) to be added to the
-    loss. `loss_mask` [n, T] is True where a token counts. `deadline` is a
-    `time.monotonic` instant: the schedule shrinks to end there. `report` is called at
+    loss. `loss_mask` [n, T] is True where a token counts. With `columns` [T], the number
+    of each token's column, a share of the rows learns what follows from random columns:
+    the network must have been made for `any_given`. `deadline` is a `time.monotonic`
+    instant: the schedule shrinks to end there. `report` is called at
     least every 0.5 s and may raise to cancel. Equal seed, machine and thread count give
     equal weights.
     """
     keep_freed_memory()
     if threads:
         torch.set_num_threads(threads)
-    run = _Run(network, codes, context, inputs, loss_mask)
+    run = _Run(network, codes, context, inputs, loss_mask, columns)
     plan = recipe or Recipe.of(len(rows_train))
     rng = np.random.default_rng(seed)
     course = _Course(run, rows_train, rows_valid, plan, rng, report or (lambda _: None))
@@ -102,17 +106,20 @@ class _Run:
         context: nn.Module | None,
         inputs: Inputs | None,
         loss_mask: npt.NDArray[np.bool_] | None,
+        columns: npt.NDArray[np.int64] | None,
     ) -> None:
         self.network, self.context, self.inputs = network, context, inputs
-        self.codes, self.loss_mask = codes, loss_mask
+        self.codes, self.loss_mask, self.columns = codes, loss_mask, columns
         self.modules = [network, *([context] if context is not None else [])]
         self.parameters = [p for m in self.modules for p in m.parameters() if p.requires_grad]
         self.weights: list[Tensor] = [p.data for p in self.parameters]
         self.average = [p.detach().clone() for p in self.parameters]
         self.best = [p.detach().clone() for p in self.parameters]
 
-    def loss(self, rows: Rows, *, smooth: bool) -> Tensor:
-        """Return the mean nats a row."""
+    def loss(
+        self, rows: Rows, *, smooth: bool, chosen: npt.NDArray[np.bool_] | None = None
+    ) -> Tensor:
+        """Return the mean nats a row, the first of them given the `chosen` tokens [c, T]."""
         codes = torch.from_numpy(self.codes[rows].astype(np.int64))
         given, extra = None, None
         if self.context is not None:
@@ -120,11 +127,21 @@ class _Run:
             given = self.context(self.inputs(rows))
             if isinstance(given, tuple):
                 given, extra = given
-        nats = self.network.loss(codes, given, smooth=smooth)
+        first = None if chosen is None else torch.from_numpy(chosen)
+        nats = self.network.loss(codes, given, chosen=first, smooth=smooth)
         if self.loss_mask is not None:
             nats = nats * torch.from_numpy(self.loss_mask[rows])
         total = nats.sum() / len(rows)
         return total if extra is None else total + extra.mean()
+
+    def choose(self, rows: int, rng: np.random.Generator) -> npt.NDArray[np.bool_] | None:
+        """Return the tokens [c, T] of random columns, any number of them, for a share of `rows`."""
+        if self.columns is None:
+            return None
+        count = max(1, round(rows * _GIVEN_SHARE))
+        share = rng.random((count, 1))
+        chosen: npt.NDArray[np.bool_] = rng.random((count, int(self.columns.max()) + 1)) < share
+        return chosen[:, self.columns]
 
     def validate(self, rows: Rows, tick: Callable[[], None]) -> float:
         """Return the mean nats a row of the averaged weights; calls `tick` on the way."""
@@ -249,7 +266,9 @@ class _Course:
         if place == 0 and self.step:
             self.order = self.rng.permutation(self.rows_train)
         rate = self.recipe.rate_at(self.step, len(self.rows_train), self.steps)
-        loss = self.run.loss(self.order[place * batch : (place + 1) * batch], smooth=True)
+        rows = self.order[place * batch : (place + 1) * batch]
+        chosen = self.run.choose(len(rows), self.rng)
+        loss = self.run.loss(rows, smooth=True, chosen=chosen)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.run.parameters, _CLIP)
         self.optimizer.step(rate)

@@ -65,7 +65,9 @@ def train_table(
         torch.manual_seed(settings.seed)
         relatives = kin.network() if kin else None
     width = WIDTH if relatives is not None else 0
-    network = TableNetwork.create(tokens, counts, settings.seed, context_width=width)
+    network = TableNetwork.create(
+        tokens, counts, settings.seed, context_width=width, any_given=relatives is None
+    )
     network.eval()
     if len(teaching) < _FEW_ROWS:
         return Trained(network, relatives.eval() if relatives else None, history, None)
@@ -79,6 +81,7 @@ def train_table(
         context=relatives,
         inputs=kin,
         loss_mask=mine.counted,
+        columns=None if relatives else mine.layout.columns,
         seed=settings.seed,
         deadline=deadline,
         threads=settings.threads,

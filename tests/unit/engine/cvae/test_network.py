@@ -66,6 +66,54 @@ def test_a_token_far_back_is_seen_through_the_summary() -> None:
         assert float((net.loss(codes) - net.loss(other))[:, 99].abs().max()) > 0
 
 
+def with_late_weights(tokens=TOKENS) -> TableNetwork:
+    net = network(tokens, any_given=True)
+    with torch.no_grad():
+        for prefix in net.prefixes:
+            prefix.late.normal_()
+            prefix.far_late.normal_()
+    return net
+
+
+@pytest.mark.parametrize("chosen", list(itertools.product([False, True], repeat=3)))
+def test_whatever_is_chosen_first_the_probabilities_of_all_rows_sum_to_one(
+    chosen: tuple[bool, ...],
+) -> None:
+    rows = every_row()
+    mask = torch.tensor(chosen).expand(len(rows), -1)
+    with torch.no_grad():
+        nats = with_late_weights().loss(rows, chosen=mask).sum(dim=1)
+    assert abs(float(torch.exp(-nats).sum()) - 1) < 1e-3
+
+
+def test_rows_beyond_those_with_a_choice_are_as_without_one() -> None:
+    net, rows = with_late_weights(), every_row()
+    with torch.no_grad():
+        plain = net.loss(rows)
+        mixed = net.loss(rows, chosen=torch.ones(5, 3, dtype=torch.bool))
+    assert torch.equal(plain[5:], mixed[5:])
+
+
+@pytest.mark.parametrize("count", [3, 20, 100])
+def test_a_token_sees_the_chosen_ones_and_of_the_rest_those_before_it(count: int) -> None:
+    net = with_late_weights(tuple(Token(3) for _ in range(count)))
+    codes = torch.randint(0, 3, (8, count), generator=torch.Generator().manual_seed(0))
+    chosen = torch.zeros(8, count, dtype=torch.bool)
+    chosen[:, count - 1] = True
+
+    def moved(token: int) -> torch.Tensor:
+        other = codes.clone()
+        other[:, token] = (other[:, token] + 1) % 3
+        with torch.no_grad():
+            change = net.loss(codes, chosen=chosen) - net.loss(other, chosen=chosen)
+        return change.abs().amax(dim=0)
+
+    assert (moved(count - 1)[: count - 1] > 0).all()
+    early = moved(1)
+    assert early[0] == 0
+    assert early[count - 1] == 0, "a chosen token sees no token that is not chosen"
+
+
 def test_the_context_reaches_every_token() -> None:
     net = network(context_width=5)
     codes = torch.zeros(2, 3, dtype=torch.long)

@@ -12,16 +12,26 @@ from syntheflow_server.engine.encoding import Token
 SIZES = (2, 4, 3)
 
 
-def network(sizes=SIZES, context_width: int = 0, seed: int = 0) -> TableNetwork:
+def network(
+    sizes=SIZES, context_width: int = 0, seed: int = 0, *, any_given: bool = False
+) -> TableNetwork:
     tokens = [Token(size) for size in sizes]
     counts = [np.arange(size) + 2 for size in sizes]
-    net = TableNetwork.create(tokens, counts, seed, context_width=context_width)
+    net = TableNetwork.create(
+        tokens, counts, seed, context_width=context_width, any_given=any_given
+    )
     with torch.no_grad():
         for head in net.heads:
             head.weight.normal_(std=0.5)
         for prefix in net.prefixes:
             prefix.far.normal_(std=0.2)
+            prefix.late.normal_(std=0.5)
+            prefix.far_late.normal_(std=0.2)
     return net
+
+
+def every_row() -> torch.Tensor:
+    return torch.from_numpy(np.stack(np.unravel_index(np.arange(24), SIZES), axis=1))
 
 
 def uniforms(rows: int, tokens: int = 3, seed: int = 1) -> np.ndarray:
@@ -33,10 +43,66 @@ def test_samples_follow_the_network_s_own_probabilities() -> None:
     codes = TableSampler(net).sample(uniforms(60_000))
     index = np.ravel_multi_index(codes.T, SIZES)
     made = np.bincount(index, minlength=24) / len(codes)
-    rows = torch.from_numpy(np.stack(np.unravel_index(np.arange(24), SIZES), axis=1))
     with torch.no_grad():
-        wanted = torch.exp(-net.loss(rows).sum(dim=1)).numpy()
+        wanted = torch.exp(-net.loss(every_row()).sum(dim=1)).numpy()
     assert np.abs(made - wanted).max() < 0.01
+
+
+def test_chosen_tokens_come_first_and_the_rest_follows_from_all_of_them() -> None:
+    net = network(any_given=True)
+    first = np.tile([False, True, True], (60_000, 1))
+    codes = TableSampler(net).sample(uniforms(60_000), first=first)
+    made = np.bincount(np.ravel_multi_index(codes.T, SIZES), minlength=24) / len(codes)
+    with torch.no_grad():
+        nats = net.loss(every_row(), chosen=torch.from_numpy(first[:24])).sum(dim=1)
+        plain = torch.exp(-net.loss(every_row()).sum(dim=1)).numpy()
+    assert np.abs(made - torch.exp(-nats).numpy()).max() < 0.01
+    assert np.abs(made - plain).max() > 0.02, "the test would not see a sampler that ignores it"
+
+
+def test_each_row_may_choose_and_give_tokens_of_its_own() -> None:
+    net = network(any_given=True)
+    first = np.zeros((40_000, 3), bool)
+    first[::2, 2] = True
+    given = {2: np.where(first[:, 2], 1, -1)}
+    codes = TableSampler(net).sample(uniforms(40_000), given=given, first=first)
+    assert (codes[::2, 2] == 1).all()
+    assert len(np.unique(codes[1::2, 2])) == 3
+    rows = every_row()[every_row()[:, 2] == 1]
+    with torch.no_grad():
+        nats = net.loss(rows, chosen=torch.tensor([[False, False, True]]).expand(8, -1))
+    wanted = torch.exp(-nats[:, :2].sum(dim=1)).numpy()
+    made = np.bincount(codes[::2, 0] * 4 + codes[::2, 1], minlength=8) / 20_000
+    assert np.abs(made - wanted).max() < 0.02
+
+
+@pytest.mark.parametrize("count", [20, 100])
+def test_far_chosen_tokens_are_seen_as_in_training(count: int) -> None:
+    net = network((3,) * count, any_given=True)
+    first = np.zeros((400, count), bool)
+    first[:, count // 2 :] = True
+    codes = TableSampler(net).sample(uniforms(400, count), first=first)
+    turned = codes.astype(np.int64)
+    turned[:, count // 2 :] = np.roll(turned[:, count // 2 :], 1, axis=0)
+    chosen = torch.from_numpy(first)
+    with torch.no_grad():
+        own = net.loss(torch.from_numpy(codes.astype(np.int64)), chosen=chosen)
+        other = net.loss(torch.from_numpy(turned), chosen=chosen)
+    free = slice(0, count // 2)
+    assert own[:, free].sum() < other[:, free].sum()
+
+
+def test_a_network_not_trained_for_it_refuses_to_choose() -> None:
+    with pytest.raises(ValueError, match="not trained"):
+        TableSampler(network()).sample(uniforms(3), first=np.ones((3, 3), bool))
+
+
+def test_a_low_temperature_favours_the_frequent_a_high_one_the_rare() -> None:
+    sampler = TableSampler(network())
+    cold, plain, hot = (
+        sampler.sample(uniforms(20_000), temperature=t)[:, 0].mean() for t in (0.3, 1.0, 3.0)
+    )
+    assert abs(cold - 0.5) > abs(plain - 0.5) > abs(hot - 0.5)
 
 
 @pytest.mark.parametrize("count", [20, 90])
