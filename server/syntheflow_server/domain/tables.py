@@ -7,6 +7,9 @@ from typing import Protocol
 
 import pyarrow as pa
 
+PART_ROWS = 1 << 17
+"""Rows that are read at a time where nothing else sets a bound."""
+
 
 class TableSource(Protocol):
     """A stored table that is read one column at a time."""
@@ -18,6 +21,15 @@ class TableSource(Protocol):
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return all values of a column, in row order; KeyError if there is none."""
+        ...
+
+    @property
+    def parts(self) -> tuple[range, ...]:
+        """Ranges of rows, in order, that can be read by themselves."""
+        ...
+
+    def part(self, name: str, number: int) -> pa.Array:
+        """Return the values of a column in part `number`; KeyError if there is none."""
         ...
 
 
@@ -35,6 +47,25 @@ class MemoryTable:
     def column(self, name: str) -> pa.ChunkedArray:
         """Return all values of a column, in row order; KeyError if there is none."""
         return self._table.column(name)
+
+    @property
+    def parts(self) -> tuple[range, ...]:
+        """See `TableSource.parts`."""
+        starts = range(0, self.num_rows, PART_ROWS)
+        return tuple(range(start, min(start + PART_ROWS, self.num_rows)) for start in starts)
+
+    def part(self, name: str, number: int) -> pa.Array:
+        """See `TableSource.part`."""
+        rows = self.parts[number]
+        return one_array(self._table.column(name).slice(rows.start, len(rows)))
+
+
+def one_array(values: pa.ChunkedArray) -> pa.Array:
+    """Return `values` as one array."""
+    if values.num_chunks == 1:
+        return values.chunk(0)
+    joined = values.combine_chunks()
+    return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
 
 
 Tables = Mapping[str, TableSource]

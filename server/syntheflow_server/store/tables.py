@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 
 from syntheflow_server.domain.errors import DataLossError, InvalidArgumentError, Violation
 from syntheflow_server.domain.schema import Schema, Table
-from syntheflow_server.domain.tables import Tables
+from syntheflow_server.domain.tables import Tables, one_array
 
 
 def file_of(table: str) -> str:
@@ -36,6 +37,9 @@ class StoredTable:
         with self._opened() as file:
             self._rows = int(file.metadata.num_rows)
             self._schema: pa.Schema = file.schema_arrow
+            groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        ends = list(accumulate(groups))
+        self._parts = tuple(map(range, [0, *ends], ends))
 
     @property
     def num_rows(self) -> int:
@@ -49,20 +53,36 @@ class StoredTable:
 
     def column(self, name: str) -> pa.ChunkedArray:
         """Return all values of a column, in row order; KeyError if there is none."""
-        index = self._schema.get_field_index(name)
+        with self._opened() as file:
+            values = file.reader.read_column(self._leaf(name))
+        return values if self._table is None else _cast(values, self._table, name)
+
+    @property
+    def parts(self) -> tuple[range, ...]:
+        """The rows of each row group."""
+        return self._parts
+
+    def part(self, name: str, number: int) -> pa.Array:
+        """Return the values of a column in row group `number`; KeyError if there is none."""
+        leaf = self._leaf(name)
+        # Not mapped: pages of a large file would count as this process's memory.
+        with self._opened(mapped=False) as file:
+            read = file.reader.read_row_group(number, column_indices=[leaf], use_threads=False)
+        values = read.column(0)
+        return one_array(values if self._table is None else _cast(values, self._table, name))
+
+    def _leaf(self, name: str) -> int:
+        """Return the place of a column in the file; KeyError if there is none."""
+        # By index, for `columns=["a"]` would also match a flat column called "a.b".
+        # Stored schemas are flat, so the field's index is the leaf's.
+        index = int(self._schema.get_field_index(name))
         if index < 0:
             raise KeyError(name)
-        with self._opened() as file:
-            # By index, for `columns=["a"]` would also match a flat column called "a.b".
-            # Stored schemas are flat, so the field's index is the leaf's.
-            values = file.reader.read_column(index)
-        if self._table is None:
-            return values
-        return _cast(values, self._table, name)
+        return index
 
-    def _opened(self) -> pq.ParquetFile:
+    def _opened(self, *, mapped: bool = True) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(self._path, memory_map=True, pre_buffer=False)
+            return pq.ParquetFile(self._path, memory_map=mapped, pre_buffer=False)
         except (OSError, pa.ArrowInvalid) as error:
             table = table_of(self._path)
             raise DataLossError(

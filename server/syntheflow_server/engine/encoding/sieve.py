@@ -9,13 +9,14 @@ one hash function, made coarse on purpose).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syntheflow_server.engine.encoding.base import Arrays
 
@@ -35,18 +36,29 @@ class Sieve:
     @classmethod
     def of(cls, texts: Sequence[str]) -> Self:
         """Return the sieve of the distinct `texts`."""
-        if not texts:
+        return cls._of_hashes(_hashes(np.array([text[:_LONGEST] for text in texts], np.str_)))
+
+    @classmethod
+    def of_rare(cls, parts: Iterable[pa.Array], needed: int) -> Self:
+        """Return the sieve of the strings that fewer than `needed` rows of all `parts` hold."""
+        hashes = np.concatenate([_hashes(_letters(part.drop_null())) for part in parts])
+        own, counts = np.unique(hashes, return_counts=True)
+        return cls._of_hashes(own[counts < needed])
+
+    @classmethod
+    def _of_hashes(cls, hashes: npt.NDArray[np.uint64]) -> Self:
+        if not len(hashes):
             return cls(np.zeros(0, np.uint8))
-        size = max(64, len(texts) * _BITS_A_VALUE)
+        size = max(64, len(hashes) * _BITS_A_VALUE)
         bits = np.zeros(size + -size % 8, np.bool_)
-        bits[_hashes(np.array(texts, np.str_)) % np.uint64(len(bits))] = True
+        bits[hashes % np.uint64(len(bits))] = True
         return cls(np.packbits(bits))
 
     def holds(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
         """Return for each string [n] whether it falls on a set bit."""
         if not len(self.field) or not len(texts):
             return np.zeros(len(texts), np.bool_)
-        place = _hashes(np.array(texts.to_pylist(), np.str_)) % np.uint64(len(self.field) * 8)
+        place = _hashes(_letters(texts)) % np.uint64(len(self.field) * 8)
         byte = self.field[(place >> np.uint64(3)).astype(np.int64)]
         return (byte >> (7 - (place & np.uint64(7)).astype(np.uint8))) & 1 > 0
 
@@ -58,6 +70,11 @@ class Sieve:
     def from_arrays(cls, prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Build what `to_arrays` gave."""
         return cls(arrays[f"{prefix}.field"])
+
+
+def _letters(texts: pa.Array) -> npt.NDArray[np.str_]:
+    """Return what is hashed of the strings: one long note must not widen a million others."""
+    return np.array(pc.utf8_slice_codeunits(texts, 0, _LONGEST).to_pylist(), np.str_)
 
 
 def _hashes(texts: npt.NDArray[np.str_]) -> npt.NDArray[np.uint64]:

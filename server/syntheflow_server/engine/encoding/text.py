@@ -7,8 +7,8 @@ The string itself is composed anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
@@ -115,6 +115,10 @@ class TextCodec(Codec):
             sieve=sieve,
             missing=missing,
         )
+
+    def guarding(self, parts: Iterable[pa.Array], needed: int) -> Self:
+        """Return the codec that composes no string of fewer than `needed` rows of `parts`."""
+        return replace(self, sieve=Sieve.of_rare(parts, needed))
 
     def encode(self, values: pa.Array | pa.ChunkedArray) -> Codes:
         """Return codes [n, 1]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -65,6 +65,12 @@ class Relation(ABC):
         cls, common: dict[str, Any], facts: Mapping[str, Any], arrays: Mapping[str, Any]
     ) -> Self:
         """Build the relation that gave this state; `common` are the fields of `Relation`."""
+
+
+def given_of(relation: Relation, get: Callable[[Ref], pa.Array]) -> dict[Ref, pa.Array]:
+    """Return the columns that a relation reads and makes, its hidden ones too."""
+    given = {ref: get(ref) for ref in (*relation.needs, *map(Ref, relation.makes))}
+    return given | {Ref(name): values for name, values in relation.hide(given).items()}
 
 
 def same(left: pa.Array, right: pa.Array) -> npt.NDArray[np.bool_]:

@@ -52,6 +52,12 @@ class Mapping(Relation):
             found[unknown] = self._nearest(values.filter(pa.array(unknown)))
         return self.targets.take(pa.array(found))
 
+    def lists(self, given: Given) -> npt.NDArray[np.bool_]:
+        """Return in which rows the source is one of `sources`."""
+        listed = pc.is_in(given[self.needs[0]], value_set=self.sources)
+        result: npt.NDArray[np.bool_] = listed.to_numpy(zero_copy_only=False)
+        return result
+
     def _nearest(self, values: pa.Array) -> npt.NDArray[np.int64]:
         """Return the place of the nearest source; 0 for missing values."""
         known, missing = to_numbers(self.sources, "")

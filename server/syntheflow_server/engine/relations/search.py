@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.domain.tables import Tables
@@ -20,7 +20,7 @@ from syntheflow_server.engine.relations import (
     onehot,
     strings,
 )
-from syntheflow_server.engine.relations.base import Ref, Relation, same
+from syntheflow_server.engine.relations.base import Ref, Relation, given_of, same
 from syntheflow_server.engine.relations.sight import Sight, some_rows
 from syntheflow_server.engine.training.analysis import Analysis
 
@@ -35,8 +35,12 @@ def find_relations(
     analysis: Analysis,
     held: Mapping[str, Mask],
     tick: Callable[[str], None],
+    obeyed: Callable[[str, Relation], bool] = lambda _table, _relation: True,
 ) -> dict[str, tuple[Relation, ...]]:
-    """Return by table the relations that all rows that are not `held` obey."""
+    """Return by table the relations that all rows that are not `held` obey.
+
+    `obeyed` has the last word on a relation: whether rows that `tables` leave out obey it.
+    """
     found = {}
     for name in analysis.family.order:
         tick(f"reading {name}")
@@ -44,15 +48,23 @@ def find_relations(
         every = Sight(schema, tables, analysis, name, rows, keep=False)
         few = some_rows(rows, _SAMPLE, 0)
         sample = Sight(schema, tables, analysis, name, few, keep=True)
-        found[name] = _Search(sample, every, lambda name=name: tick(f"reading {name}")).run()  # type: ignore[misc]
+        search = _Search(sample, every, partial(tick, f"reading {name}"), partial(obeyed, name))
+        found[name] = search.run()
     return found
 
 
 class _Search:
     """Collects the relations of one table; what is made is not made twice, nor from itself."""
 
-    def __init__(self, sample: Sight, every: Sight, tick: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        sample: Sight,
+        every: Sight,
+        tick: Callable[[], None],
+        obeyed: Callable[[Relation], bool],
+    ) -> None:
         self._sample, self._every, self._tick = sample, every, tick
+        self._obeyed = obeyed
         self._found: list[Relation] = []
         self._needs: dict[str, set[str]] = {}
 
@@ -87,7 +99,7 @@ class _Search:
             free, above = set(self._free()), self._above(relation)
             if not set(relation.makes) <= free or set(relation.makes) & above:
                 continue
-            if verified or self._holds(relation):
+            if (verified or self._holds(relation)) and self._obeyed(relation):
                 self._found.append(relation)
                 for name in relation.makes:
                     self._needs[name] = above
@@ -123,9 +135,3 @@ class _Search:
 
     def _proves(self, relation: arithmetic.Linear) -> bool:
         return arithmetic.evident(relation, given_of(relation, self._sample.get))
-
-
-def given_of(relation: Relation, get: Callable[[Ref], pa.Array]) -> dict[Ref, pa.Array]:
-    """Return the columns that a relation reads and makes, its hidden ones too."""
-    given = {ref: get(ref) for ref in (*relation.needs, *map(Ref, relation.makes))}
-    return given | {Ref(name): values for name, values in relation.hide(given).items()}

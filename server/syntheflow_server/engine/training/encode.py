@@ -13,8 +13,9 @@ from syntheflow_server.domain.schema import Column, Schema, SemanticType
 from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.calendar import Calendar
 from syntheflow_server.engine.encoding import column_order, fit_codec
-from syntheflow_server.engine.encoding.base import Token, combined
+from syntheflow_server.engine.encoding.base import Token, combined, holders_needed
 from syntheflow_server.engine.encoding.plain import from_numbers
+from syntheflow_server.engine.encoding.text import TextCodec
 from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, fit_codebook
 from syntheflow_server.engine.graph.codes import code_inputs, code_tokens
 from syntheflow_server.engine.graph.joins import Rows, child_counts
@@ -26,6 +27,7 @@ from syntheflow_server.engine.relations.sight import Sight
 from syntheflow_server.engine.training.analysis import Analysis, children_of
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
 from syntheflow_server.engine.training.siblings import order_numbers
+from syntheflow_server.engine.training.thinning import Whole
 
 Codes = npt.NDArray[np.uint16]
 Mask = npt.NDArray[np.bool_]
@@ -58,8 +60,10 @@ class Encoder:
         relations: Mapping[str, tuple[Relation, ...]],
         seed: int,
         tick: Callable[[str], None],
+        whole: Mapping[str, Whole] | None = None,
     ) -> None:
         self._schema, self._tables, self._analysis = schema, tables, analysis
+        self._whole = whole or {}
         self._relations = relations
         self._held, self._seed, self._tick = held, seed, tick
         self._numbers: dict[str, npt.NDArray[np.int64]] = {}
@@ -96,9 +100,20 @@ class Encoder:
             self._numbers[table] = numbers
         self._siblings[table] = Siblings.of(self._analysis.owners(table), numbers)
 
-    def _fit(self, table: str, kind: PieceKind, column: Column, values: pa.Array) -> Piece:
+    def _fit(
+        self,
+        table: str,
+        kind: PieceKind,
+        column: Column,
+        values: pa.Array,
+        relation: Relation | None = None,
+    ) -> Piece:
+        """Learn the piece's codec and encode its values; a hidden column's `relation` is told."""
         teaching = ~self._held[table]
         codec = fit_codec(column, values.filter(pa.array(teaching)), self._seed)
+        if isinstance(codec, TextCodec) and table in self._whole:
+            every = self._whole[table].values(column.name, relation)
+            codec = codec.guarding(every, holders_needed(len(values)))
         self._parts[table, kind, column.name] = codec.encode(values)
         self._tick(f"reading {table}")
         return Piece(kind, column.name, codec.tokens, codec)
@@ -161,7 +176,7 @@ class Encoder:
             given = given_of(relation, sight.get)
             for column in relation.hidden:
                 values = given[Ref(column.name)]
-                pieces.append(self._fit(table, PieceKind.COLUMN, column, values))
+                pieces.append(self._fit(table, PieceKind.COLUMN, column, values, relation))
         return pieces
 
     def _crowd(self, table: str) -> list[Piece]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from syntheflow_server.domain.resources import TableCard
-from syntheflow_server.domain.schema import Schema
+from syntheflow_server.domain.schema import Schema, Table
 from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.cvae import TrainingProgress
 from syntheflow_server.engine.cvae.recipe import Recipe
@@ -20,9 +20,10 @@ from syntheflow_server.engine.relations import find_relations
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.training.analysis import Analysis, analyse
 from syntheflow_server.engine.training.encode import Encoded, Encoder
-from syntheflow_server.engine.training.holdout import Mask, holdout_of
-from syntheflow_server.engine.training.makers import learn_makers
+from syntheflow_server.engine.training.holdout import holdout_of
+from syntheflow_server.engine.training.makers import Makers, learn_makers
 from syntheflow_server.engine.training.tables import Trained, train_table
+from syntheflow_server.engine.training.thinning import Mask, thin
 
 _READING = 0.05
 _TICK_SECONDS = 0.2
@@ -40,20 +41,35 @@ def fit(schema: Schema, tables: Tables, settings: FitSettings, report: Report) -
     schema = schema.checked()
     progress = _Progress(report)
     progress.reading("reading keys")
+    thinned = thin(schema, tables, settings.holdout_share, settings.seed)
+    tables, whole = thinned.tables, thinned.whole
     analysis = analyse(schema, tables)
     held = holdout_of(analysis, settings.holdout_share, settings.seed)
-    relations = find_relations(schema, tables, analysis, held, progress.reading)
-    encoder = Encoder(schema, tables, analysis, held, relations, settings.seed, progress.reading)
+    held |= {name: np.zeros(analysis.rows[name], bool) for name in whole}
+    relations = find_relations(schema, tables, analysis, held, progress.reading, thinned.obeys)
+    encoder = Encoder(
+        schema, tables, analysis, held, relations, settings.seed, progress.reading, whole
+    )
     encoded = encoder.run()
     trained = _train_all(analysis, encoded, held, settings, progress)
     structures = {
         name: _with_code_sizes(analysis.family[name], encoded[name])
         for name in analysis.family.order
     }
+    for name, all_rows in whole.items():
+        held[name] = all_rows.held
+        structures[name] = structures[name].model_copy(update={"rows": len(all_rows.held)})
     family = Family(structures, analysis.family.order)
     models = {
         name: replace(
-            _table_model(name, schema, tables, family, encoded[name], trained[name], held[name]),
+            _table_model(
+                schema.table(name),
+                learn_makers(schema.table(name), tables[name], family[name], whole.get(name)),
+                family,
+                encoded[name],
+                trained[name],
+                held[name],
+            ),
             relations=relations[name],
         )
         for name in family.order
@@ -172,16 +188,14 @@ def _with_code_sizes(structure: Structure, encoded: Encoded) -> Structure:
 
 
 def _table_model(
-    name: str,
-    schema: Schema,
-    tables: Tables,
+    table: Table,
+    makers: Makers,
     family: Family,
     encoded: Encoded,
     trained: Trained,
     held: Mask,
 ) -> TableModel:
-    table, structure = schema.table(name), family[name]
-    makers, owner_makers = learn_makers(table, tables[name], structure)
+    name = table.name
     modules = [m for m in (trained.network, trained.relatives) if m is not None]
     result = trained.result
     card = TableCard(
@@ -198,10 +212,10 @@ def _table_model(
     )
     return TableModel(
         table=table,
-        structure=structure,
+        structure=family[name],
         layout=encoded.layout,
-        makers=makers,
-        owner_makers=owner_makers,
+        makers=makers[0],
+        owner_makers=makers[1],
         network=trained.network,
         relatives=trained.relatives,
         history=trained.history,

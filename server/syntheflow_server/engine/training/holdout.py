@@ -7,15 +7,12 @@ import numpy.typing as npt
 
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.domain.tables import Tables
-from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.training.analysis import Analysis, analyse, effective
+from syntheflow_server.engine.training.thinning import Mask, rows_held, thin
 
 _ENTITY_ROWS = 100
 _EFFECTIVE_ENTITIES = 50
 _SMALL_TABLE = 50
-_FREE_SHARE = 0.5
-
-Mask = npt.NDArray[np.bool_]
 
 
 def holdout_rows(schema: Schema, tables: Tables, share: float, seed: int) -> dict[str, Mask]:
@@ -28,7 +25,9 @@ def holdout_rows(schema: Schema, tables: Tables, share: float, seed: int) -> dic
     would not stand for it. Tables of fewer than 50 rows hold nothing back. Pure: equal
     arguments give equal masks.
     """
-    return holdout_of(analyse(schema, tables), share, seed)
+    thinned = thin(schema, tables, share, seed)
+    masks = holdout_of(analyse(schema, thinned.tables), share, seed)
+    return masks | {name: whole.held for name, whole in thinned.whole.items()}
 
 
 def holdout_of(analysis: Analysis, share: float, seed: int) -> dict[str, Mask]:
@@ -42,20 +41,9 @@ def holdout_of(analysis: Analysis, share: float, seed: int) -> dict[str, Mask]:
         if rows < _SMALL_TABLE or share <= 0:
             masks[table] = np.zeros(rows, bool)
         else:
-            held = _entities_held(entity, kept[entity], share, seed)
+            held = rows_held(entity, kept[entity], share, seed)
             masks[table] = held[entity_rows(analysis, table, entity)]
     return masks
-
-
-def _entities_held(entity: str, kept: Mask, share: float, seed: int) -> Mask:
-    """Return which rows of the table `entity` are held out: none that is `kept`."""
-    rows = len(kept)
-    order = generator(seed, entity, 0, "holdout").permutation(rows)
-    if kept.sum() <= _FREE_SHARE * rows:
-        order = order[~kept[order]]
-    mask = np.zeros(rows, bool)
-    mask[order[: round(rows * share)]] = True
-    return mask
 
 
 def _kept(analysis: Analysis, entities: dict[str, str]) -> dict[str, Mask]:

@@ -14,21 +14,31 @@ from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.keys.grid import GridKey
 from syntheflow_server.engine.keys.number import NumberKey
 from syntheflow_server.engine.keys.pattern import PatternKey
+from syntheflow_server.engine.training.thinning import Whole
+
+Makers = tuple[tuple[KeyMaker, ...], tuple[KeyMaker, ...]]
 
 
 def learn_makers(
-    table: Table, source: TableSource, structure: Structure
-) -> tuple[tuple[KeyMaker, ...], tuple[KeyMaker, ...]]:
-    """Return the makers by row number and by owner's row number."""
-    by_row = [_maker(table, source, name) for name in structure.surrogate]
+    table: Table, source: TableSource, structure: Structure, whole: Whole | None = None
+) -> Makers:
+    """Return the makers by row number and by owner's row number.
+
+    `whole` is what `source` leaves out rows of: numbers must be as dense as all of them are.
+    """
+    by_row = [_maker(table, source, name, whole) for name in structure.surrogate]
     if structure.grid:
         by_row.append(_grid(table, source, structure.grid))
-    return tuple(by_row), tuple(_maker(table, source, name) for name in structure.per_owner)
+    return tuple(by_row), tuple(_maker(table, source, name, None) for name in structure.per_owner)
 
 
-def _maker(table: Table, source: TableSource, name: str) -> KeyMaker:
+def _maker(table: Table, source: TableSource, name: str, whole: Whole | None) -> KeyMaker:
     column = table.column(name)
     values = pc.unique(combined(source.column(name))).drop_null()
+    if whole is not None and not pa.types.is_string(values.type):
+        # Kept part by part without repeats: keys have none, other columns few values.
+        parts = [pc.unique(part).drop_null() for part in whole.values(name)]
+        values = pc.unique(pa.chunked_array(parts))
     if pa.types.is_string(values.type):
         return PatternKey.fit(name, values.to_pylist())
     if pa.types.is_boolean(values.type):
