@@ -2,6 +2,7 @@
 
 Learns each column's values with their counts and draws from them, one generator a
 unit. Its manners can be set from the outside, for the environment reaches all processes:
+A condition of one value and given rows fix their columns; other wishes do nothing.
 TINY_FIT_SECONDS, TINY_PLAN_SECONDS, TINY_UNIT_SECONDS stretch the work; TINY_DEATHS is
 a folder: a unit that finds a file called after its number there removes it and kills
 its process.
@@ -101,6 +102,9 @@ class SampleSpec:
     seed: int = 0
     scale: float = 1.0
     rows: dict[str, int] = field(default_factory=dict)
+    conditions: dict[str, tuple[dict, ...]] = field(default_factory=dict)
+    temperature: float = 1.0
+    fill_missing: bool = False
 
 
 @dataclass
@@ -114,6 +118,8 @@ class Fragment:
 class SamplePlan:
     seed: int
     table_rows: dict[str, int]
+    fixed: dict[str, dict[str, list]] = field(default_factory=dict)
+    """Values of columns by table; they begin again at their end."""
 
     @property
     def unit_count(self) -> int:
@@ -135,7 +141,7 @@ class SamplePlan:
         return range(first + start // UNIT_ROWS, first + -(-(start + count) // UNIT_ROWS))
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps([self.seed, self.table_rows]))
+        path.write_text(json.dumps([self.seed, self.table_rows, self.fixed]))
 
     @classmethod
     def load(cls, path: Path) -> SamplePlan:
@@ -146,7 +152,7 @@ class Sampler:
     def __init__(self, model: FittedModel) -> None:
         self._model = model
 
-    def plan(self, spec, check, tables=None) -> SamplePlan:
+    def plan(self, spec, check, tables=None, seeds=None) -> SamplePlan:
         end = time.monotonic() + _setting("TINY_PLAN_SECONDS")
         while time.monotonic() < end:
             check()
@@ -155,7 +161,14 @@ class Sampler:
             name: spec.rows.get(name, round(table.num_rows * spec.scale))
             for name, table in self._model.tables.items()
         }
-        return SamplePlan(spec.seed, rows)
+        fixed = {
+            table: {rule["column"]: list(rule["values"]) for rule in rules if "values" in rule}
+            for table, rules in spec.conditions.items()
+        }
+        for table, given in (seeds or {}).items():
+            fixed.setdefault(table, {}).update(given.to_pydict())
+            rows[table] = given.num_rows
+        return SamplePlan(spec.seed, rows, fixed)
 
     def sample(self, plan, unit, tables, check=lambda: None) -> list[Fragment]:
         end = time.monotonic() + _setting("TINY_UNIT_SECONDS")
@@ -173,6 +186,15 @@ class Sampler:
                 rng = np.random.default_rng([plan.seed, unit])
                 picks = rng.integers(0, real.num_rows, count)
                 made = real.take(pa.array(picks)).combine_chunks()
+                for column, values in plan.fixed.get(name, {}).items():
+                    kind = made.schema.field(column).type
+                    cells = [values[row % len(values)] for row in range(first, first + count)]
+                    made = made.set_column(
+                        made.schema.get_field_index(column),
+                        made.schema.field(column),
+                        pa.array(cells, kind),
+                    )
+                made = made.combine_chunks()
                 return [Fragment(name, first, made.to_batches()[0])]
         return []
 

@@ -47,7 +47,7 @@ class Claims:
                 reason="RESOURCE_IN_USE",
                 metadata={"resource": name, "job": readers[0]},
             )
-        if self._generator.models[name] > 0:
+        if self._generator.reads[name] > 0:
             raise FailedPreconditionError(
                 f"a stream reads {name}; let it end first",
                 reason="RESOURCE_IN_USE",

@@ -6,11 +6,10 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 
-from syntheflow_server.domain.errors import ExhaustedError, InvalidArgumentError, Violation
+from syntheflow_server.domain.errors import ExhaustedError
 from syntheflow_server.domain.resources import Model
-from syntheflow_server.export import encoder
 from syntheflow_server.jobs.assembly import Assembly
 from syntheflow_server.jobs.plans import Plans
 from syntheflow_server.jobs.pool import Pool
@@ -23,9 +22,10 @@ from syntheflow_server.jobs.sampling import (
     Spec,
     UnitTask,
 )
+from syntheflow_server.jobs.seeds import Seeds, StoredRows
+from syntheflow_server.jobs.wishes import tables_of
 from syntheflow_server.telemetry.metrics import Metrics
 
-_MOST_ROWS = 10**12
 _RETRY_SECONDS = 2.0
 
 
@@ -42,38 +42,50 @@ class Generator:
         self.idle = asyncio.Event()
         """Set while there is no stream, neither active nor waiting."""
         self.idle.set()
-        self.models: Counter[str] = Counter()
-        """Streams by the name of the model that they read."""
+        self.reads: Counter[str] = Counter()
+        """Streams by the name of the resource that they read."""
 
     async def stream(
-        self, model: Model, ref: ModelRef, spec: GenerationSpec
+        self, model: Model, ref: ModelRef, spec: GenerationSpec, seeds: tuple[Seeds, ...] = ()
     ) -> AsyncGenerator[Chunk, None]:
-        """Yield the chunks of `spec`; the window of units moves only as they are taken."""
+        """Yield the chunks of a checked `spec`; the window of units moves as they are taken.
+
+        `seeds` are the rows of its completions.
+        """
         asked = time.monotonic()
-        check_spec(model, spec)
-        self.models[model.name] += 1
-        self.idle.clear()
-        try:
+        with self._reading(model.name):
             async with (
                 self._place(),
-                aclosing(self._chunks(model, ref, spec)) as chunks,
+                aclosing(self._chunks(model, ref, spec, seeds)) as chunks,
                 aclosing(self._measured(chunks, spec.format, asked)) as measured,
             ):
                 async for chunk in measured:
                     yield chunk
+
+    @contextmanager
+    def _reading(self, *names: str) -> Iterator[None]:
+        self.reads.update(names)
+        self.idle.clear()
+        try:
+            yield
         finally:
-            self.models[model.name] -= 1
-            if not self.models.total():
+            self.reads.subtract(names)
+            if not self.reads.total():
                 self.idle.set()
 
     async def _chunks(
-        self, model: Model, ref: ModelRef, spec: GenerationSpec
+        self, model: Model, ref: ModelRef, spec: GenerationSpec, seeds: tuple[Seeds, ...]
     ) -> AsyncGenerator[Chunk, None]:
         stream = self._pool.stream()
         tables = tables_of(model, spec)
-        sizes = Spec(spec.seed, spec.scale, dict(spec.rows))
+        asked = _asked(spec)
         assembly = Assembly(spec.format, {t: model.data_schema.table(t).arrow for t in tables})
-        async with self._plans.use(stream, ref, sizes, tables) as plan:
+        stored = [s.source.dataset for s in seeds if isinstance(s.source, StoredRows)]
+        async with AsyncExitStack() as held:
+            with self._reading(*stored):  # only so long: the plan holds the rows
+                plan = await held.enter_async_context(
+                    self._plans.use(stream, ref, asked, tables, seeds)
+                )
             window = (spec.range.start, spec.range.count) if spec.range else None
             selection: Selection = await self._pool.submit(
                 stream, SelectTask(ref, plan, tables, window)
@@ -153,49 +165,12 @@ class Generator:
             self._places.release()
 
 
-def tables_of(model: Model, spec: GenerationSpec) -> tuple[str, ...]:
-    """Return the tables that are streamed, in the schema's order."""
-    if spec.range is not None:
-        return (spec.range.table,)
-    wanted = set(spec.tables)
-    return tuple(t for t in model.data_schema.table_names if not wanted or t in wanted)
-
-
-def check_spec(model: Model, spec: GenerationSpec) -> None:
-    """Raise InvalidArgumentError naming all that is wrong with `spec` for this model."""
-    known = set(model.data_schema.table_names)
-    faults: list[Violation] = []
-
-    def demand(*, fine: bool, field: str, rule: str, table: str = "") -> None:
-        if not fine:
-            faults.append(Violation(field=field, table=table, rule=rule))
-
-    encoder(spec.format, model.data_schema.tables[0].arrow)
-    demand(fine=0 < spec.scale <= 1e9, field="scale", rule="scale must be above 0, at most 10^9")
-    named = [("rows", t) for t in spec.rows] + [("tables", t) for t in spec.tables]
-    if spec.range is not None:
-        named.append(("range", spec.range.table))
-        demand(fine=not spec.tables, field="tables", rule="give either tables or a range")
-        for field, value in (("start_row", spec.range.start), ("row_count", spec.range.count)):
-            demand(
-                fine=0 <= value <= _MOST_ROWS,
-                field=f"range.{field}",
-                rule=f"{field} must be 0 to 10^12",
-            )
-    for field, table in named:
-        demand(
-            fine=table in known, field=field, table=table, rule=f"the model has no table {table!r}"
-        )
-    for table, rows in spec.rows.items():
-        demand(
-            fine=0 <= rows <= _MOST_ROWS,
-            field="rows",
-            table=table,
-            rule=f"rows of table {table!r} must be 0 to 10^12",
-        )
-    if faults:
-        raise InvalidArgumentError(
-            "; ".join(f.rule for f in faults[:3]),
-            reason="GENERATION_INVALID",
-            violations=tuple(faults),
-        )
+def _asked(spec: GenerationSpec) -> Spec:
+    return Spec(
+        spec.seed,
+        spec.scale,
+        dict(spec.rows),
+        dict(spec.conditions),
+        spec.temperature,
+        spec.fill_missing,
+    )

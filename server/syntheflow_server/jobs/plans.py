@@ -8,11 +8,12 @@ import json
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from syntheflow_server.jobs.pool import Pool
 from syntheflow_server.jobs.sampling import ModelRef, PlanTask, Spec
+from syntheflow_server.jobs.seeds import Seeds
 
 
 @dataclass(slots=True)
@@ -33,16 +34,21 @@ class Plans:
 
     @asynccontextmanager
     async def use(
-        self, stream: int, model: ModelRef, spec: Spec, tables: tuple[str, ...]
+        self,
+        stream: int,
+        model: ModelRef,
+        spec: Spec,
+        tables: tuple[str, ...],
+        seeds: tuple[Seeds, ...] = (),
     ) -> AsyncIterator[Path]:
         """Give the file of the plan for `tables`, made if need be; it stays while in use.
 
         The making is cancelled when the last stream that waits for it goes away.
         """
-        key = _key(model, spec, tables)
+        key = _key(model, spec, tables, seeds)
         # To the end: the order of use decides which unused plan goes first.
         plan = self._plans.pop(key, None) or self._begin(
-            stream, PlanTask(model, spec, tables, self._directory / f"{key}.plan")
+            stream, PlanTask(model, spec, tables, self._directory / f"{key}.plan", seeds)
         )
         self._plans[key] = plan
         plan.users += 1
@@ -86,7 +92,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _key(model: ModelRef, spec: Spec, tables: tuple[str, ...]) -> str:
-    facts = [model.key, spec.seed, spec.scale, sorted(spec.rows.items()), sorted(tables)]
-    text = json.dumps(facts)
+def _key(model: ModelRef, spec: Spec, tables: tuple[str, ...], seeds: tuple[Seeds, ...]) -> str:
+    given = sorted((rows.table.name, rows.key) for rows in seeds)
+    text = json.dumps([model.key, asdict(spec), sorted(tables), given], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

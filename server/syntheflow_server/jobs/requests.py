@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from syntheflow_server.domain.hints import SchemaHint
 
@@ -46,12 +47,43 @@ class RowRange:
     count: int
 
 
+Scalar = str | int | float | bool | None
+"""A value of a cell; dates, times and decimals as text, None is the missing one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What the values of one column must be: `values`, or `low` to `high`, or `shares`."""
+
+    column: str
+    values: tuple[Scalar, ...] = ()
+    low: Scalar = None
+    high: Scalar = None
+    shares: tuple[tuple[Scalar, float], ...] = ()
+
+    def fields(self) -> dict[str, Any]:
+        """Return what is said, in the words of the engine's Condition."""
+        said = {"values": self.values, "low": self.low, "high": self.high, "shares": self.shares}
+        rule = {name: value for name, value in said.items() if value is not None and value != ()}
+        return {"column": self.column, **rule}
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Rows of a table to be completed: an Arrow IPC stream, or the name of a dataset."""
+
+    table: str
+    source: bytes | str
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
     """What to generate; `format` is arrow, csv, json, jsonl or parquet.
 
     `rows` gives the size of single tables, others follow `scale`; `tables` empty
     means all. `range` asks for a window of one table and excludes `tables`.
+    `conditions` go by table. With `fill_missing` the missing cells of `completions`
+    are drawn too.
     """
 
     model: str
@@ -61,6 +93,10 @@ class GenerationSpec:
     tables: tuple[str, ...] = ()
     range: RowRange | None = None
     format: str = "arrow"
+    conditions: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
+    temperature: float = 1.0
+    completions: tuple[Completion, ...] = ()
+    fill_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from syntheflow_server.domain.errors import CancelledError, OutOfRangeError
 from syntheflow_server.domain.ids import new_id
 from syntheflow_server.export import encoder
 from syntheflow_server.jobs.failures import caught
+from syntheflow_server.jobs.requests import Condition
+from syntheflow_server.jobs.seeds import Seeds
 
 T = TypeVar("T")
 _PLANS_KEPT = 4
@@ -39,22 +41,46 @@ class Spec:
     seed: int
     scale: float
     rows: dict[str, int] = field(default_factory=dict)
+    conditions: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
+    temperature: float = 1.0
+    fill_missing: bool = False
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the engine's SampleSpec."""
+        conditions = {
+            table: tuple(condition.fields() for condition in rules)
+            for table, rules in self.conditions.items()
+        }
+        return {
+            "seed": self.seed,
+            "scale": self.scale,
+            "rows": self.rows,
+            "conditions": conditions,
+            "temperature": self.temperature,
+            "fill_missing": self.fill_missing,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class PlanTask:
-    """Make the plan of a spec for `tables` and save it as `path`; answers None."""
+    """Make the plan of a spec for `tables` and save it as `path`; answers None.
+
+    `seeds` are rows to be completed; the plan holds them from then on.
+    """
 
     model: ModelRef
     spec: Spec
     tables: tuple[str, ...]
     path: Path
+    seeds: tuple[Seeds, ...] = ()
 
     def run(self, worker: Worker) -> None:
         """Do it."""
         module, sampler = worker.sampler(self.model)
-        spec = module.SampleSpec(**_fields(self.spec))
-        plan = sampler.plan(spec, worker.check, frozenset(self.tables))
+        spec = module.SampleSpec(**self.spec.fields())
+        seeds = {given.table.name: given.read() for given in self.seeds}
+        given = {"seeds": seeds} if seeds else {}
+        plan = sampler.plan(spec, worker.check, frozenset(self.tables), **given)
         draft = self.path.with_name(f"{self.path.name}.{new_id()}")
         plan.save(draft)
         draft.rename(self.path)
@@ -252,10 +278,6 @@ def serve(pipe: Connection, engines: dict[str, str], models: int) -> None:
             return
         except Exception as error:  # noqa: BLE001 - every failure must cross as data
             pipe.send(caught(error))
-
-
-def _fields(spec: Spec) -> dict[str, Any]:
-    return {"seed": spec.seed, "scale": spec.scale, "rows": spec.rows}
 
 
 def _united(units: list[range]) -> tuple[range, ...]:

@@ -22,12 +22,14 @@ from syntheflow_server.jobs.claims import Claims
 from syntheflow_server.jobs.generation import Generator
 from syntheflow_server.jobs.ledger import Note
 from syntheflow_server.jobs.readiness import Readiness
-from syntheflow_server.jobs.requests import Chunk, GenerationSpec, StagedUpload
+from syntheflow_server.jobs.requests import Chunk, Completion, GenerationSpec, StagedUpload
 from syntheflow_server.jobs.runner import Runner
 from syntheflow_server.jobs.sampling import ModelRef
+from syntheflow_server.jobs.seeds import Seeds, stored_rows
 from syntheflow_server.jobs.shelf import Shelf
 from syntheflow_server.jobs.tasks import TrainSettings
 from syntheflow_server.jobs.uploads import Uploads
+from syntheflow_server.jobs.wishes import check_spec
 from syntheflow_server.jobs.work import Workshop
 from syntheflow_server.store.documents import changed, taken
 from syntheflow_server.store.etag import etag_of
@@ -190,7 +192,9 @@ class Service(Shelf):
             engine=model.engine,
             directory=self._blobs.path(model.name),
         )
-        async with aclosing(self._generator.stream(model, ref, spec)) as chunks:
+        check_spec(model, spec)
+        seeds = tuple([await self._seeds(model, given, spec) for given in spec.completions])
+        async with aclosing(self._generator.stream(model, ref, spec, seeds)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -221,6 +225,16 @@ class Service(Shelf):
                 "; ".join(f.rule for f in faults), reason="TRAINING_INVALID", violations=faults
             )
         return self._workshop.engines[engine]
+
+    async def _seeds(self, model: Model, given: Completion, spec: GenerationSpec) -> Seeds:
+        """Return where the rows of a completion lie."""
+        table = model.data_schema.table(given.table)
+        if isinstance(given.source, bytes):
+            return Seeds(table, given.source, spec.fill_missing)
+        dataset = await self.get_dataset(given.source)
+        folder = self._blobs.path(dataset.name)
+        rows = stored_rows(dataset, etag_of(dataset), folder, given.table)
+        return Seeds(table, rows, spec.fill_missing)
 
     async def _model_name(self, dataset: Dataset, model_id: str) -> str:
         if model_id:

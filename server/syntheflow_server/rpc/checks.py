@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from syntheflow_server.domain.errors import InvalidArgumentError, SyntheflowError, Violation
 from syntheflow_server.domain.ids import checked_id, id_of
@@ -19,11 +20,26 @@ class Checks:
 
     def __init__(self) -> None:
         self._faults: list[Violation] = []
+        self._table = self._column = ""
+
+    @contextmanager
+    def about(self, table: str, column: str = "") -> Iterator[None]:
+        """Say which table and column the checks of the block are about."""
+        self._table, self._column = table, column
+        try:
+            yield
+        finally:
+            self._table = self._column = ""
 
     def rule(self, field: str, rule: str, *, holds: bool) -> None:
         """Note that `field` breaks `rule` unless it `holds`."""
         if not holds:
-            self._faults.append(Violation(field=field, rule=f"{field} {rule}"))
+            names = (("table", self._table), ("column", self._column))
+            where = ", ".join(f"{what} {name!r}" for what, name in names if name)
+            told = f"{field} {rule}" + (f" ({where})" if where else "")
+            self._faults.append(
+                Violation(field=field, table=self._table, column=self._column, rule=told)
+            )
 
     def name(self, field: str, text: str, kind: str) -> None:
         """Check a resource name, {kind}/{id}."""

@@ -15,6 +15,7 @@ from syntheflow_server.rpc.checks import LARGEST_SCALE, MOST_ROWS, Checks
 from syntheflow_server.rpc.formats import OUTPUT_FORMATS
 from syntheflow_server.rpc.fragments import fragment_bytes
 from syntheflow_server.rpc.messages import dataset_message, job_message
+from syntheflow_server.rpc.wishes import completions_of, conditions_of, temperature_of
 
 SERVICE = "syntheflow.v1.SynthesisService"
 DEFAULT_HOLDOUT_SHARE = 0.1
@@ -126,6 +127,9 @@ def generation_spec(request: synthesis_service_pb2.GenerateRequest) -> Generatio
     known = request.format in OUTPUT_FORMATS
     checks.rule("format", "must be one that can be generated", holds=known)
     window = _window(request, checks)
+    conditions = conditions_of(request, checks)
+    completions, fill_missing = completions_of(request, checks)
+    temperature = temperature_of(request, checks)
     checks.done()
     return GenerationSpec(
         model=request.model,
@@ -135,6 +139,10 @@ def generation_spec(request: synthesis_service_pb2.GenerateRequest) -> Generatio
         tables=tuple(request.tables),
         range=window,
         format=OUTPUT_FORMATS[request.format],
+        conditions=conditions,
+        temperature=temperature,
+        completions=completions,
+        fill_missing=fill_missing,
     )
 
 

@@ -9,9 +9,16 @@ from syntheflow.v1 import schema_pb2
 from syntheflow.v1.synthesis_service_pb2 import (
     FORMAT_CSV,
     FORMAT_EXCEL,
+    Completion,
+    Condition,
     GenerateRequest,
     RowRange,
+    Scalar,
     TableRows,
+    ValueRange,
+    ValueSet,
+    ValueShare,
+    ValueShares,
 )
 from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.schema import SemanticType
@@ -55,6 +62,143 @@ def test_a_window_is_taken_over():
     window = RowRange(table="people", start_row=5, row_count=6)
     spec = generation_spec(GenerateRequest(model="models/hr", range=window))
     assert spec.range == requests.RowRange("people", 5, 6)
+
+
+def values(*scalars: Scalar) -> ValueSet:
+    return ValueSet(values=scalars)
+
+
+def shares(**by_text: float) -> ValueShares:
+    return ValueShares(
+        shares=[ValueShare(value=Scalar(text=text), share=share) for text, share in by_text.items()]
+    )
+
+
+def test_conditions_are_taken_over_by_table():
+    request = GenerateRequest(
+        model="models/hr",
+        temperature=0.5,
+        conditions=[
+            Condition(table="a", column="x", values=values(Scalar(text="A"), Scalar(missing=True))),
+            Condition(table="b", column="x", range=ValueRange(low=Scalar(integer=3))),
+            Condition(table="a", column="y", shares=shares(A=0.5, B=0.25)),
+            Condition(table="a", column="z", values=values(Scalar(boolean=False))),
+            Condition(
+                table="a",
+                column="w",
+                range=ValueRange(low=Scalar(number=0.5), high=Scalar(number=1.5)),
+            ),
+        ],
+    )
+    spec = generation_spec(request)
+    assert spec.temperature == 0.5
+    assert spec.conditions == {
+        "a": (
+            requests.Condition("x", values=("A", None)),
+            requests.Condition("y", shares=(("A", 0.5), ("B", 0.25))),
+            requests.Condition("z", values=(False,)),
+            requests.Condition("w", low=0.5, high=1.5),
+        ),
+        "b": (requests.Condition("x", low=3),),
+    }
+
+
+def test_completions_are_taken_over():
+    request = GenerateRequest(
+        model="models/hr",
+        completions=[
+            Completion(table="a", arrow_ipc=b"rows", fill_missing=True),
+            Completion(table="b", dataset="datasets/some", fill_missing=True),
+        ],
+    )
+    spec = generation_spec(request)
+    assert spec.completions == (
+        requests.Completion("a", b"rows"),
+        requests.Completion("b", "datasets/some"),
+    )
+    assert spec.fill_missing
+
+
+def test_a_condition_that_says_only_what_it_says_reaches_the_engine():
+    assert requests.Condition("x", low=0).fields() == {"column": "x", "low": 0}
+    assert requests.Condition("x", values=(None,)).fields() == {"column": "x", "values": (None,)}
+
+
+def wish(**rule) -> dict:
+    return {"conditions": [Condition(table="a", column="x", **rule)]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "broken"),
+    [
+        (wish(), {"conditions[0]"}),
+        (wish(values=values()), {"conditions[0].values"}),
+        (wish(values=values(Scalar())), {"conditions[0].values[0]"}),
+        (wish(values=values(Scalar(missing=False))), {"conditions[0].values[0]"}),
+        (wish(values=values(Scalar(text="x" * 100_001))), {"conditions[0].values[0]"}),
+        (wish(values=values(*[Scalar(integer=1)] * 10_001)), {"conditions[0].values"}),
+        (wish(range=ValueRange()), {"conditions[0].range"}),
+        (wish(range=ValueRange(low=Scalar(missing=True))), {"conditions[0].range.low"}),
+        (
+            wish(range=ValueRange(low=Scalar(integer=3), high=Scalar(number=2.5))),
+            {"conditions[0].range"},
+        ),
+        (wish(range=ValueRange(high=Scalar(number=float("nan")))), {"conditions[0].range.high"}),
+        (wish(shares=ValueShares()), {"conditions[0].shares"}),
+        (wish(shares=shares(A=0.75, B=0.5)), {"conditions[0].shares"}),
+        (wish(shares=shares(A=-0.5)), {"conditions[0].shares.shares[0].share"}),
+        (
+            wish(shares=ValueShares(shares=[*shares(A=0.1).shares, *shares(A=0.2).shares])),
+            {"conditions[0].shares"},
+        ),
+        (
+            {"conditions": [Condition(table="", column="", values=values(Scalar(text="A")))]},
+            {"conditions[0].table", "conditions[0].column"},
+        ),
+        (
+            {"conditions": [*wish(values=values(Scalar(text="A")))["conditions"]] * 2},
+            {"conditions[1]"},
+        ),
+        ({"temperature": -0.5}, {"temperature"}),
+        ({"temperature": 10.5}, {"temperature"}),
+        ({"temperature": float("nan")}, {"temperature"}),
+        ({"completions": [Completion(table="a")]}, {"completions[0]"}),
+        ({"completions": [Completion(arrow_ipc=b"x")]}, {"completions[0].table"}),
+        (
+            {"completions": [Completion(table="a", arrow_ipc=b"")]},
+            {"completions[0].arrow_ipc"},
+        ),
+        (
+            {"completions": [Completion(table="a", arrow_ipc=b"x" * (3 * 2**20 + 1))]},
+            {"completions[0].arrow_ipc"},
+        ),
+        (
+            {"completions": [Completion(table="a", dataset="models/hr")]},
+            {"completions[0].dataset"},
+        ),
+        ({"completions": [Completion(table="a", arrow_ipc=b"x")] * 2}, {"completions"}),
+        (
+            {
+                "completions": [
+                    Completion(table="a", arrow_ipc=b"x"),
+                    Completion(table="b", arrow_ipc=b"x", fill_missing=True),
+                ]
+            },
+            {"completions"},
+        ),
+    ],
+)
+def test_every_broken_rule_of_a_wish_is_named(fields, broken):
+    request = GenerateRequest(**{"model": "models/hr", **fields})
+    assert broken_fields(lambda: generation_spec(request)) == broken
+
+
+def test_a_broken_condition_names_its_table_and_column():
+    request = GenerateRequest(model="models/hr", **wish(shares=shares(A=0.75, B=0.5)))
+    with pytest.raises(InvalidArgumentError, match="table 'a', column 'x'") as seen:
+        generation_spec(request)
+    violation = seen.value.violations[0]
+    assert (violation.table, violation.column) == ("a", "x")
 
 
 @pytest.mark.parametrize(

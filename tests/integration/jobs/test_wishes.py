@@ -1,0 +1,80 @@
+"""Conditions and given rows on their way to the sampling processes."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from support.rooms import arrow, streamed, upload
+from syntheflow_server.domain.errors import InvalidArgumentError, NotFoundError
+from syntheflow_server.jobs.requests import Completion, Condition, GenerationSpec
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def spec(**changes) -> GenerationSpec:
+    return GenerationSpec("models/shop", **{"seed": 3, "tables": ("sales",), **changes})
+
+
+def ipc(**columns: list) -> bytes:
+    rows = pa.table(columns)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return sink.getvalue().to_pybytes()
+
+
+async def sales(rooms, wanted: GenerationSpec) -> pa.Table:
+    return arrow((await streamed(rooms.service, wanted))["sales"])
+
+
+async def test_a_condition_reaches_every_unit_and_is_part_of_the_plan(rooms):
+    free = await sales(rooms, spec())
+    conditions = {"sales": (Condition("name", values=("name 4",)),)}
+    bound = await sales(rooms, spec(conditions=conditions))
+    assert set(bound["name"].to_pylist()) == {"name 4"}
+    assert bound["n"].equals(free["n"])
+    assert await sales(rooms, spec(conditions=conditions)) == bound
+    assert await sales(rooms, spec()) == free
+
+
+async def test_given_rows_come_out_as_they_were_given(rooms):
+    given = Completion("sales", ipc(name=["a", "b", "c"] * 700))
+    made = await sales(rooms, spec(completions=(given,)))
+    assert made["name"].to_pylist() == ["a", "b", "c"] * 700
+    other = Completion("sales", ipc(name=["a", "b"]))
+    assert (await sales(rooms, spec(completions=(other,))))["name"].to_pylist() == ["a", "b"]
+
+
+async def test_given_rows_may_lie_in_a_dataset_which_is_free_once_they_are_read(rooms):
+    await upload(rooms.service, "given", some=pa.table({"n": ["7", "8"]}))
+    wanted = spec(completions=(Completion("sales", "datasets/given"),))
+    stream = rooms.service.generate(wanted)
+    await anext(stream)
+    await rooms.service.delete_dataset("datasets/given")
+    await stream.aclose()
+    with pytest.raises(NotFoundError):
+        await streamed(rooms.service, wanted)
+    await upload(rooms.service, "given", some=pa.table({"n": [9]}))  # another of the same name
+    assert (await sales(rooms, wanted))["n"].to_pylist() == [9]
+
+
+async def test_rows_that_do_not_fit_the_model_are_refused(rooms):
+    with pytest.raises(InvalidArgumentError, match="'height'"):
+        await streamed(rooms.service, spec(completions=(Completion("sales", ipc(height=[1])),)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"conditions": {"cars": (Condition("n", low=1),)}}, "no table 'cars'"),
+        ({"conditions": {"sales": (Condition("cars", low=1),)}}, "no column 'cars'"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"completions": (Completion("cars", b"x"),)}, "no table 'cars'"),
+        ({"completions": (Completion("sales", b"x"),), "rows": {"sales": 3}}, "leave out its rows"),
+        ({"fill_missing": True}, "needs rows"),
+    ],
+)
+async def test_what_is_wrong_in_a_wish_is_named(rooms, changes, words):
+    with pytest.raises(InvalidArgumentError, match=words):
+        await streamed(rooms.service, spec(**changes))
