@@ -18,6 +18,8 @@ class FitSettings:
     With `epsilon` the fit is (epsilon, delta)-differentially private, each row (in
     related tables: each root entity) being one person; `delta` None means one in ten
     times the number of persons.
+    `device` is torch's name of where networks train ("cpu", "cuda", "cuda:1"); "" means a
+    GPU where there is one. Models are the same from run to run on one kind of device only.
     """
 
     seed: int = 0
@@ -27,6 +29,7 @@ class FitSettings:
     rare_holders: int = 3
     epsilon: float | None = None
     delta: float | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)

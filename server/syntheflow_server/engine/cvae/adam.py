@@ -22,6 +22,16 @@ class AdamW:
     ) -> None:
         self._groups = [_Group(list(decayed), decay), _Group(list(plain), 0.0)]
 
+    @property
+    def state(self) -> list[Tensor]:
+        """All that the next step depends on besides parameters and gradients, in fixed order."""
+        return [
+            tensor
+            for group in self._groups
+            for part in (group.means, group.squares, group.steps)
+            for tensor in part
+        ]
+
     def step(self, rate: float) -> None:
         """Move all parameters that have a gradient, and forget the gradients."""
         with torch.no_grad():

@@ -11,8 +11,15 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 28
 
 
-@functools.cache
 def compute_type() -> torch.dtype:
+    """Return bfloat16 where the device in use multiplies it natively, else float32."""
+    if torch.get_default_device().type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return _processor_type()
+
+
+@functools.cache
+def _processor_type() -> torch.dtype:
     """Return bfloat16 where the processor multiplies it natively, else float32.
 
     The rule asks for the instruction set (AVX512-BF16 or AMX) and never times
@@ -35,3 +42,10 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device called `name`; for "" a GPU where there is one, else the processor."""
+    if not name:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

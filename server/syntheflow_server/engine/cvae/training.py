@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,18 @@ from torch import Tensor, nn
 
 from syntheflow_server.engine.cvae.adam import AdamW
 from syntheflow_server.engine.cvae.network import TableNetwork
-from syntheflow_server.engine.cvae.precision import keep_freed_memory
+from syntheflow_server.engine.cvae.precision import device_of, keep_freed_memory
 from syntheflow_server.engine.cvae.recipe import Recipe
+from syntheflow_server.engine.cvae.snapshots import (
+    Keeper,
+    Snapshot,
+    chance,
+    listed,
+    restore,
+    restore_chance,
+    restore_state,
+    state_of,
+)
 
 Rows = npt.NDArray[np.int64]
 Inputs = Callable[[Rows], Any]
@@ -32,6 +43,9 @@ _LOOKS = 4
 _LOOK_COST = 0.4
 _LOOK_SHARE = 0.05
 _FEWEST_LOOKED_AT = 256
+_COUNTERS = (
+    "step", "steps", "looked", "best_loss", "validation", "worse", "stride", "shuffled"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,8 @@ def train(
     threads: int = 0,
     report: Callable[[TrainingProgress], None] | None = None,
     recipe: Recipe | None = None,
+    device: str = "cpu",
+    keeper: Keeper | None = None,
 ) -> TrainingResult:
     """Fit `network` (and `context`) to rows `rows_train` of codes [n, T].
 
@@ -81,19 +97,28 @@ def train(
     of each token's column, a share of the rows learns what follows from random columns:
     the network must have been made for `any_given`. `deadline` is a `time.monotonic`
     instant: the schedule shrinks to end there. `report` is called at
-    least every 0.5 s and may raise to cancel. Equal seed, machine and thread count give
-    equal weights.
+    least every 0.5 s and may raise to cancel. `device` is torch's name of one, "" a GPU
+    where there is one; the weights come back to the CPU. With a `keeper` that holds a
+    snapshot training goes on from there. Equal seed, machine, device and thread count
+    give equal weights, interrupted or not.
     """
     keep_freed_memory()
     if threads:
         torch.set_num_threads(threads)
-    run = _Run(network, codes, context, inputs, loss_mask, columns)
-    plan = recipe or Recipe.of(len(rows_train))
-    rng = np.random.default_rng(seed)
-    course = _Course(run, rows_train, rows_valid, plan, rng, report or (lambda _: None))
-    with torch.random.fork_rng(devices=[]):
+    place = device_of(device)
+    forked = [place] if place.type == "cuda" else []
+    # As the default device it would cost the CPU a call into Python for each operation.
+    default = nullcontext() if place.type == "cpu" else place
+    with torch.random.fork_rng(devices=forked), default:
         torch.manual_seed(seed)
-        return course.finish(deadline)
+        run = _Run(network, codes, context, inputs, loss_mask, columns, place)
+        plan = recipe or Recipe.of(len(rows_train))
+        rng = np.random.default_rng(seed)
+        course = _Course(run, rows_train, rows_valid, plan, rng, report or (lambda _: None))
+        result = course.finish(deadline, keeper)
+    for module in run.modules:
+        module.to("cpu")
+    return result
 
 
 class _Run:
@@ -107,10 +132,14 @@ class _Run:
         inputs: Inputs | None,
         loss_mask: npt.NDArray[np.bool_] | None,
         columns: npt.NDArray[np.int64] | None,
+        device: torch.device,
     ) -> None:
         self.network, self.context, self.inputs = network, context, inputs
         self.codes, self.loss_mask, self.columns = codes, loss_mask, columns
         self.modules = [network, *([context] if context is not None else [])]
+        self.device = device
+        for module in self.modules:
+            module.to(device)
         self.parameters = [p for m in self.modules for p in m.parameters() if p.requires_grad]
         self.weights: list[Tensor] = [p.data for p in self.parameters]
         self.average = [p.detach().clone() for p in self.parameters]
@@ -120,17 +149,17 @@ class _Run:
         self, rows: Rows, *, smooth: bool, chosen: npt.NDArray[np.bool_] | None = None
     ) -> Tensor:
         """Return the mean nats a row, the first of them given the `chosen` tokens [c, T]."""
-        codes = torch.from_numpy(self.codes[rows].astype(np.int64))
+        codes = torch.as_tensor(self.codes[rows].astype(np.int64))
         given, extra = None, None
         if self.context is not None:
             assert self.inputs is not None
             given = self.context(self.inputs(rows))
             if isinstance(given, tuple):
                 given, extra = given
-        first = None if chosen is None else torch.from_numpy(chosen)
+        first = None if chosen is None else torch.as_tensor(chosen)
         nats = self.network.loss(codes, given, chosen=first, smooth=smooth)
         if self.loss_mask is not None:
-            nats = nats * torch.from_numpy(self.loss_mask[rows])
+            nats = nats * torch.as_tensor(self.loss_mask[rows])
         total = nats.sum() / len(rows)
         return total if extra is None else total + extra.mean()
 
@@ -203,17 +232,21 @@ class _Course:
         self.rows_train = rows_train
         valid = rows_valid if len(rows_valid) else rows_train
         self.rows_valid = valid[:: -(-len(valid) // _VALIDATION_ROWS)]
+        self.stride = 1
         self.epoch = recipe.steps_per_epoch(len(rows_train))
         self.planned = self.steps = recipe.steps(len(rows_train))
         self.optimizer = _optimizer(run, recipe.decay(len(rows_train)))
+        self.shuffled = state_of(rng)
         self.order = rng.permutation(rows_train)
         self.step, self.looked, self.loss = 0, 0, torch.tensor(math.nan)
         self.warmed = math.nan
         self.began, self.reported = time.monotonic(), -math.inf
-        self.best, self.validation, self.worse = math.inf, math.nan, 0
+        self.best_loss, self.validation, self.worse = math.inf, math.nan, 0
 
-    def finish(self, deadline: float | None) -> TrainingResult:
+    def finish(self, deadline: float | None, keeper: Keeper | None) -> TrainingResult:
         """Train to the end, load the best averaged weights, return what it came to."""
+        if keeper is not None and (kept := keeper.last()) is not None:
+            self._go_on_from(kept)
         most, stopped = self.recipe.evaluate_every(len(self.rows_train)), "finished"
         while self.step < self.steps:
             self._advance()
@@ -226,13 +259,15 @@ class _Course:
             if self.worse >= self.recipe.patience:
                 stopped = "no progress"
                 break
+            if keeper is not None and keeper.due():
+                keeper.keep(self._snapshot())
         if stopped == "finished" and self.steps < self.planned:
             stopped = "deadline"
         self.run.load_best()
         return TrainingResult(
             epochs=self.step / self.epoch,
             steps=self.step,
-            validation_loss=self.best,
+            validation_loss=self.best_loss,
             train_loss=float(self.loss),
             seconds=time.monotonic() - self.began,
             stopped=stopped,
@@ -254,16 +289,21 @@ class _Course:
             look = seconds / self.recipe.batch * _LOOK_COST
             if not self.looked and seconds * (self.planned - self.step) > left:
                 fewer = max(_FEWEST_LOOKED_AT, int(left * _LOOK_SHARE / look))
-                self.rows_valid = self.rows_valid[:: -(-len(self.rows_valid) // fewer)]
+                self._look_at_one_in(-(-len(self.rows_valid) // fewer))
             left -= look * len(self.rows_valid)
             self.steps = min(self.planned, self.step + max(0, int(left / seconds)))
         elif left <= 0:
             self.steps = self.step
 
+    def _look_at_one_in(self, stride: int) -> None:
+        self.rows_valid = self.rows_valid[::stride]
+        self.stride *= stride
+
     def _advance(self) -> None:
         """Make one step."""
         place, batch = self.step % self.epoch, self.recipe.batch
         if place == 0 and self.step:
+            self.shuffled = state_of(self.rng)
             self.order = self.rng.permutation(self.rows_train)
         rate = self.recipe.rate_at(self.step, len(self.rows_train), self.steps)
         rows = self.order[place * batch : (place + 1) * batch]
@@ -279,10 +319,48 @@ class _Course:
 
     def _evaluate(self) -> None:
         self.validation = self.run.validate(self.rows_valid, self._tell)
-        self.worse = self.worse + 1 if self.validation >= self.best else 0
-        if self.validation < self.best:
-            self.best = self.validation
+        self.worse = self.worse + 1 if self.validation >= self.best_loss else 0
+        if self.validation < self.best_loss:
+            self.best_loss = self.validation
             self.run.keep()
+
+    def _snapshot(self) -> Snapshot:
+        """Return all that the steps to come depend on."""
+        facts = {name: getattr(self, name) for name in _COUNTERS} | {
+            "loss": float(self.loss),
+            "spent": time.monotonic() - self.began,
+            "rng": state_of(self.rng),
+        }
+        tensors = chance(self.run.device)
+        for name, held in self._held().items():
+            tensors |= listed(name, held)
+        return Snapshot(facts, tensors)
+
+    def _held(self) -> dict[str, list[Tensor]]:
+        run = self.run
+        return {
+            "weight": run.weights,
+            "average": run.average,
+            "best": run.best,
+            "optimizer": self.optimizer.state,
+        }
+
+    def _go_on_from(self, kept: Snapshot) -> None:
+        """Become what `_snapshot` was taken of."""
+        for name, held in self._held().items():
+            restore(kept, name, held)
+        for name in _COUNTERS:
+            setattr(self, name, kept.facts[name])
+        stride, self.stride = self.stride, 1
+        self._look_at_one_in(stride)
+        # The order is as long as the table: it is shuffled again instead of being kept.
+        restore_state(self.rng, self.shuffled)
+        self.order = self.rng.permutation(self.rows_train)
+        restore_state(self.rng, kept.facts["rng"])
+        restore_chance(kept, self.run.device)
+        self.loss = torch.tensor(kept.facts["loss"])
+        self.began -= kept.facts["spent"]
+        self.warmed = self.began
 
     def _tell(self) -> None:
         """Report, unless that was done a moment ago."""

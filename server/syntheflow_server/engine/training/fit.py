@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.relations import find_relations
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.training.analysis import Analysis, analyse
+from syntheflow_server.engine.training.checkpoints import Checkpoints, fingerprint
 from syntheflow_server.engine.training.encode import Encoded, Encoder
 from syntheflow_server.engine.training.holdout import holdout_of
 from syntheflow_server.engine.training.makers import Makers, learn_makers
@@ -31,9 +33,19 @@ _ROW_COST = 8.0
 _FLOOR_SHARE = 0.1
 
 
-def fit(schema: Schema, tables: Tables, settings: FitSettings, report: Report) -> FittedModel:
+def fit(
+    schema: Schema,
+    tables: Tables,
+    settings: FitSettings,
+    report: Report,
+    *,
+    checkpoints: Path | None = None,
+) -> FittedModel:
     """Learn `tables` and return the model.
 
+    In the directory `checkpoints`, which is this fit's own, the state of training is kept
+    now and then: a fit that is started again with the same settings and data goes on
+    there and yields the same model. Whoever gave the directory removes it in the end.
     `report` is called at least every 0.5 s while networks train and may raise
     CancelledError, which ends the fit. Raises UnsupportedError for keys and references
     that cannot be kept, naming them.
@@ -51,7 +63,10 @@ def fit(schema: Schema, tables: Tables, settings: FitSettings, report: Report) -
         schema, tables, analysis, held, relations, settings.seed, progress.reading, whole
     )
     encoded = encoder.run()
-    trained = _train_all(analysis, encoded, held, settings, progress)
+    kept = None
+    if checkpoints is not None:
+        kept = Checkpoints(checkpoints, fingerprint(schema, settings, encoded, ""))
+    trained = _train_all(analysis, encoded, held, settings, progress, kept)
     structures = {
         name: _with_code_sizes(analysis.family[name], encoded[name])
         for name in analysis.family.order
@@ -122,11 +137,13 @@ def _train_all(
     held: Mapping[str, Mask],
     settings: FitSettings,
     progress: _Progress,
+    kept: Checkpoints | None,
 ) -> dict[str, Trained]:
     """Train table after table; the time limit, if any, begins here."""
-    purse = _Purse({name: _work(item) for name, item in encoded.items()}, settings)
+    work = {name: _work(item) for name, item in encoded.items()}
+    purse = _Purse(work, settings, kept.spent if kept else 0.0)
     trained = {}
-    for name in analysis.family.order:
+    for number, name in enumerate(analysis.family.order):
         progress.table(*purse.share(name))
         deadline = purse.deadline(name)
         trained[name] = train_table(
@@ -137,6 +154,7 @@ def _train_all(
             settings,
             deadline=deadline,
             report=lambda state, name=name: progress.training(name, state),  # type: ignore[misc]
+            checkpoint=kept.table(number) if kept else None,
         )
     return trained
 
@@ -151,13 +169,13 @@ class _Purse:
     """Shares the time that is left among the tables that are left, by their work.
 
     No table gets less than its even share of a tenth of the limit; what one leaves goes
-    to those after it.
+    to those after it. `spent` seconds went by before an interruption.
     """
 
-    def __init__(self, work: Mapping[str, float], settings: FitSettings) -> None:
+    def __init__(self, work: Mapping[str, float], settings: FitSettings, spent: float) -> None:
         self._work, self._total = dict(work), sum(work.values())
         limit = settings.time_limit_seconds
-        self._end = None if limit is None else time.monotonic() + limit
+        self._end = None if limit is None else time.monotonic() + limit - spent
         self._floor = _FLOOR_SHARE * (limit or 0.0) / max(1, len(work))
 
     def share(self, name: str) -> tuple[float, float]:

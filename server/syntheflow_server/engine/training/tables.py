@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 
 from syntheflow_server.engine.cvae import TableNetwork, TrainingProgress, TrainingResult, train
+from syntheflow_server.engine.cvae.snapshots import Snapshot
 from syntheflow_server.engine.graph.clusters import Featurizer
 from syntheflow_server.engine.graph.context import WIDTH, Kin, Place, RelativesNetwork
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.settings import FitSettings
 from syntheflow_server.engine.training.analysis import Analysis
+from syntheflow_server.engine.training.checkpoints import TableCheckpoint
 from syntheflow_server.engine.training.encode import Encoded
 from syntheflow_server.engine.training.holdout import entity_rows, entity_table
 from syntheflow_server.engine.training.kin import Siblings
@@ -48,8 +50,12 @@ def train_table(
     *,
     deadline: float | None,
     report: Callable[[TrainingProgress], None],
+    checkpoint: TableCheckpoint | None = None,
 ) -> Trained:
-    """Train the networks of `table`; all relatives must be encoded."""
+    """Train the networks of `table`; all relatives must be encoded.
+
+    With a `checkpoint` training goes on from what that holds, and writes to it.
+    """
     mine = encoded[table]
     tokens = mine.layout.tokens
     history = Featurizer.of(tokens, [1.0] * len(tokens), settings.seed)
@@ -57,7 +63,7 @@ def train_table(
     if not tokens or not len(teaching):
         return Trained(None, None, history, None)
     counts = [
-        np.bincount(mine.codes[teaching][mine.counted[teaching, i], i], minlength=token.size)
+        np.bincount(mine.codes[teaching, i][mine.counted[teaching, i]], minlength=token.size)
         for i, token in enumerate(tokens)
     ]
     kin = KinReader(table, analysis, encoded, history) if mine.siblings else None
@@ -71,6 +77,8 @@ def train_table(
     network.eval()
     if len(teaching) < _FEW_ROWS:
         return Trained(network, relatives.eval() if relatives else None, history, None)
+    if checkpoint is not None and (ended := checkpoint.finished()) is not None:
+        return Trained(network, relatives, history, _put_back(ended, network, relatives))
     rows_train, rows_valid = _inner_split(table, analysis, teaching, settings.seed)
     network.train()
     result = train(
@@ -86,11 +94,35 @@ def train_table(
         deadline=deadline,
         threads=settings.threads,
         report=report,
+        device=settings.device,
+        keeper=checkpoint,
     )
     network.eval()
     if relatives is not None:
         relatives.eval()
+    if checkpoint is not None:
+        checkpoint.finish(Snapshot(asdict(result), _weights(network, relatives)))
     return Trained(network, relatives, history, result)
+
+
+def _weights(network: TableNetwork, relatives: RelativesNetwork | None) -> dict[str, Tensor]:
+    """Return the modules' own parameters by name."""
+    weights = {f"net/{name}": p.detach() for name, p in network.named_parameters()}
+    if relatives is not None:
+        weights |= {f"kin/{name}": p.detach() for name, p in relatives.named_parameters()}
+    return weights
+
+
+def _put_back(
+    ended: Snapshot, network: TableNetwork, relatives: RelativesNetwork | None
+) -> TrainingResult:
+    """Give the modules the weights that training ended with; return what it came to."""
+    with torch.no_grad():
+        for name, parameter in _weights(network, relatives).items():
+            parameter.copy_(ended.tensors[name])
+    if relatives is not None:
+        relatives.eval()
+    return TrainingResult(**ended.facts)
 
 
 def _inner_split(
@@ -199,7 +231,7 @@ class KinReader:
             if self._grand and self._grand_rows is not None
             else None,
             place=place,
-            pooled=torch.from_numpy(self._pooled[owner]),
+            pooled=torch.as_tensor(self._pooled[owner]),
             weight=1 / place.count,
         )
         if not self.history:
@@ -211,16 +243,16 @@ class KinReader:
             place=place,
             previous=_long(self._mine.codes[previous]),
             second=_long(self._mine.codes[second]),
-            before=torch.from_numpy(np.stack([previous >= 0, second >= 0], axis=1)).float(),
-            mean=torch.from_numpy(self._running[rows]),
+            before=torch.as_tensor(np.stack([previous >= 0, second >= 0], axis=1)).float(),
+            mean=torch.as_tensor(self._running[rows]),
             pooled=kin.pooled,
             weight=kin.weight,
         )
 
 
 def _long(codes: npt.NDArray[np.uint16]) -> Tensor:
-    return torch.from_numpy(codes.astype(np.int64))
+    return torch.as_tensor(codes.astype(np.int64))
 
 
 def _float(values: npt.NDArray[np.int64] | npt.NDArray[np.float32]) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32))
+    return torch.as_tensor(values.astype(np.float32))
