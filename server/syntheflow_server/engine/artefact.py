@@ -31,6 +31,7 @@ from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.keys.grid import GridKey
 from syntheflow_server.engine.keys.number import NumberKey
 from syntheflow_server.engine.keys.pattern import PatternKey
+from syntheflow_server.engine.keys.spread import SpreadKey
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.relations import relation_from_state, relation_to_state
@@ -39,7 +40,7 @@ from syntheflow_server.engine.settings import FitSettings
 FORMAT = 3
 _JSON = "model.json"
 _WEIGHTS = "weights.safetensors"
-_MAKERS: tuple[type[KeyMaker], ...] = (GridKey, NumberKey, PatternKey)
+_MAKERS: tuple[type[KeyMaker], ...] = (GridKey, NumberKey, PatternKey, SpreadKey)
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 

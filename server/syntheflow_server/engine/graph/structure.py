@@ -141,7 +141,8 @@ class Structure(_Frozen):
 
     `distinct` lists column sets that must be unique among the rows of one owner (the
     owner's own columns left out); `grid` are key columns made together by row number
-    but still known to the network; `once` says that an owner has at most one row.
+    but still known to the network; `telling` are surrogate keys of a table without owner
+    on whose place the other columns depend; `once` says that an owner has at most one row.
     `crowds` are, for a table with few rows or few with most of the children, the sorted
     numbers of children of its rows by owned table, of rows that refer to them by the
     link's text, and for a self reference the levels: as (number, rows that have it).
@@ -156,6 +157,7 @@ class Structure(_Frozen):
     surrogate: tuple[str, ...] = ()
     per_owner: tuple[str, ...] = ()
     grid: tuple[str, ...] = ()
+    telling: tuple[str, ...] = ()
     distinct: tuple[tuple[str, ...], ...] = ()
     crowds: Mapping[str, tuple[tuple[int, int], ...]] = {}
     modelled: tuple[str, ...] = ()

@@ -30,6 +30,11 @@ class KeyMaker(ABC):
         """How many different keys there are, None if there is no end."""
         return None
 
+    def places(self, rows: RowNumbers, asked: int) -> RowNumbers:
+        """Return the row numbers that stand for `rows` of a request of `asked` rows."""
+        del asked
+        return rows
+
     @abstractmethod
     def make(self, rows: RowNumbers, seed: int) -> dict[str, pa.Array]:
         """Return the values of each column for the given row numbers, as stored types."""

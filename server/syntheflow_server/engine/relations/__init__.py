@@ -1,7 +1,7 @@
 """Exact relations: columns that are computed from others instead of being learned."""
 
 from syntheflow_server.engine.relations.agree import agreed, tell_of_days
-from syntheflow_server.engine.relations.base import Ref, Relation, given_of
+from syntheflow_server.engine.relations.base import Ref, Relation, given_of, told_by
 from syntheflow_server.engine.relations.search import find_relations
 from syntheflow_server.engine.relations.state import relation_from_state, relation_to_state
 
@@ -14,4 +14,5 @@ __all__ = [
     "relation_from_state",
     "relation_to_state",
     "tell_of_days",
+    "told_by",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -71,6 +71,27 @@ def given_of(relation: Relation, get: Callable[[Ref], pa.Array]) -> dict[Ref, pa
     """Return the columns that a relation reads and makes, its hidden ones too."""
     given = {ref: get(ref) for ref in (*relation.needs, *map(Ref, relation.makes))}
     return given | {Ref(name): values for name, values in relation.hide(given).items()}
+
+
+def told_by(
+    relations: Iterable[Relation], telling: Iterable[Ref]
+) -> tuple[tuple[Relation, str], ...]:
+    """Return the columns that the keys `telling` decide, each after those that it needs."""
+    known, left = set(telling), [r for r in relations if r.needs and not r.hidden]
+    found: list[tuple[Relation, str]] = []
+    while ready := [relation for relation in left if set(relation.needs) <= known]:
+        for relation in ready:
+            left.remove(relation)
+            found += [(relation, name) for name in relation.makes]
+            known |= {Ref(name) for name in relation.makes}
+    return tuple(found)
+
+
+def seen(relations: Iterable[Relation], telling: Iterable[Ref]) -> tuple[Relation, ...]:
+    """Return `relations`; what keys decide keeps its tokens, because more follows from it."""
+    every = tuple(relations)
+    told = {id(relation) for relation, _ in told_by(every, telling)}
+    return tuple(replace(r, hints=True) if id(r) in told else r for r in every)
 
 
 def same(left: pa.Array, right: pa.Array) -> npt.NDArray[np.bool_]:

@@ -13,14 +13,16 @@ from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.relations import (
     arithmetic,
     bounds,
+    clock,
     copies,
     differences,
     mapping,
     moments,
     onehot,
+    rising,
     strings,
 )
-from syntheflow_server.engine.relations.base import Ref, Relation, given_of, same
+from syntheflow_server.engine.relations.base import Ref, Relation, given_of, same, seen
 from syntheflow_server.engine.relations.sight import Sight, some_rows
 from syntheflow_server.engine.training.analysis import Analysis
 
@@ -75,6 +77,8 @@ class _Search:
             self._take(bounds.find(sample, self._free()))
             return tuple(self._found)
         self._take(moments.find(sample, self._free()))
+        self._take(clock.find(sample, every, self._free()))
+        self._take(rising.find(sample, every, self._free()))
         for copied in copies.find(sample, self._free()):
             self._take_copy(copied)
         for linear in arithmetic.find(sample, self._free()):
@@ -87,7 +91,7 @@ class _Search:
         self._take(decided, verified=True)
         self._take(onehot.find(sample, self._free()))
         self._take(bounds.find(sample, self._free()))
-        return tuple(self._found)
+        return seen(self._found, sample.telling)
 
     def _free(self) -> tuple[str, ...]:
         made = {name for relation in self._found for name in relation.makes}

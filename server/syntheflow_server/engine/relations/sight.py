@@ -83,7 +83,13 @@ class Sight:
         names = set(structure.owner.child_columns) if structure.owner else set()
         if structure.sequence and structure.sequence.order:
             names.add(structure.sequence.order)
+        names |= {ref.column for ref in self.telling if self.column(ref).type != "int64"}
         return frozenset(Ref(name) for name in names)
+
+    @property
+    def telling(self) -> tuple[Ref, ...]:
+        """Keys made from the row number on which other columns depend."""
+        return tuple(Ref(name) for name in self._structure.telling)
 
     @property
     def linked(self) -> tuple[Ref, ...]:

@@ -9,21 +9,25 @@ from syntheflow_server.domain.schema import Column
 from syntheflow_server.engine.relations.arithmetic import Linear
 from syntheflow_server.engine.relations.base import Ref, Relation, State
 from syntheflow_server.engine.relations.bounds import Bounded
+from syntheflow_server.engine.relations.clock import Clock
 from syntheflow_server.engine.relations.copies import Copied
 from syntheflow_server.engine.relations.differences import Difference
 from syntheflow_server.engine.relations.mapping import Mapping as Table
 from syntheflow_server.engine.relations.moments import Part
 from syntheflow_server.engine.relations.onehot import OneHot
+from syntheflow_server.engine.relations.rising import Stretches
 from syntheflow_server.engine.relations.strings import Composed
 
 _KINDS: tuple[type[Relation], ...] = (
     Bounded,
+    Clock,
     Composed,
     Copied,
     Difference,
     Linear,
     OneHot,
     Part,
+    Stretches,
     Table,
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -12,6 +13,7 @@ from syntheflow_server.engine.encoding.plain import to_numbers
 from syntheflow_server.engine.graph.context import LATENT, Kin, Place
 from syntheflow_server.engine.layout import Piece, PieceKind
 from syntheflow_server.engine.model import TableModel
+from syntheflow_server.engine.relations import Ref, told_by
 from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.order import OrderKeeper
@@ -25,15 +27,18 @@ _SMALLEST = 32
 
 
 def draw_root(
-    runtime: Runtime, table: str, seed: int, unit: int, place: tuple[int, int], beat: Beat
+    runtime: Runtime, table: str, seed: int, unit: int, place: tuple[int, int, int], beat: Beat
 ) -> Frame:
-    """Return the frame of a root table's block `unit`; `place` is its first row and size."""
-    first_row, rows = place
+    """Return the frame of a root table's block `unit`.
+
+    `place` is its first row, its size and how many rows the request has of the table.
+    """
+    first_row, rows, asked = place
     blank = np.zeros((rows, runtime.layout(table).size), np.uint16)
     frame = Frame(table, unit, first_row, rows, blank)
     if table in runtime.samplers and rows:
         uniforms = _uniforms(runtime, frame, seed)
-        given = _given(runtime.table(table), frame, seed)
+        given = _given(runtime.table(table), frame, seed, asked)
         frame.codes = runtime.samplers[table].sample(uniforms, given=given, restrict=beat.restrict)
     return frame
 
@@ -71,23 +76,32 @@ def _uniforms(runtime: Runtime, frame: Frame, seed: int) -> npt.NDArray[np.float
     return rng.random(size, dtype=np.float32)
 
 
-def _given(model: TableModel, frame: Frame, seed: int) -> dict[int, npt.NDArray[np.uint16]] | None:
-    """Return the tokens of grid keys, which the row number decides."""
-    grid = set(model.structure.grid)
-    if not grid:
-        return None
-    given: dict[int, npt.NDArray[np.uint16]] = {}
+def _given(
+    model: TableModel, frame: Frame, seed: int, asked: int
+) -> dict[int, npt.NDArray[np.uint16]] | None:
+    """Return the tokens of grid keys and of all that telling keys decide, by the row number.
+
+    Rows beyond the real ones take the tokens of the real ones anew, from the first on.
+    """
+    grid, telling = set(model.structure.grid), set(model.structure.telling)
+    values: dict[Ref, pa.Array] = {}
     for maker in model.makers:
-        if not grid & set(maker.columns):
+        rows = maker.places(frame.row_numbers, asked)
+        if telling & set(maker.columns):
+            rows = rows % max(model.structure.rows, 1)
+        elif not grid & set(maker.columns):
             continue
-        values = maker.make(frame.row_numbers, key_of(seed, frame.table, *maker.columns) >> 80)
-        for name in maker.columns:
-            piece = model.layout.find(PieceKind.COLUMN, name)
-            assert piece is not None
-            assert piece.codec is not None
-            codes = piece.codec.encode(values[name])
+        made = maker.make(rows, key_of(seed, frame.table, *maker.columns) >> 80)
+        values |= {Ref(name): column for name, column in made.items()}
+    for relation, name in told_by(model.relations, [Ref(name) for name in telling]):
+        values[Ref(name)] = relation.derive(name, values)
+    given: dict[int, npt.NDArray[np.uint16]] = {}
+    for ref, column in values.items():
+        piece = model.layout.find(PieceKind.COLUMN, ref.column)
+        if piece is not None and piece.codec is not None:
+            codes = piece.codec.encode(column)
             given |= {piece.start + i: codes[:, i] for i in range(codes.shape[1])}
-    return given
+    return given or None
 
 
 def _keeper(runtime: Runtime, frame: Frame, seed: int, counts: Ints, beat: Beat) -> OrderKeeper:

@@ -66,7 +66,8 @@ class Resolver:
             places = pa.array(np.where(none, 0, rows), mask=none)
             return stored[column].take(places)
         maker = next(m for m in self._runtime.table(table).makers if column in m.columns)
-        values = made_key(maker, table, np.where(none, 0, rows), self._plan.spec.seed)[column]
+        asked, seed = self._plan.table_rows.get(table, 0), self._plan.spec.seed
+        values = made_key(maker, table, np.where(none, 0, rows), seed, asked)[column]
         return pc.if_else(pa.array(none), pa.scalar(None, values.type), values)
 
     def _coded(self, frame: Frame, link: Link) -> Ints:

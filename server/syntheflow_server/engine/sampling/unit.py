@@ -46,12 +46,15 @@ class Unit:
         table, size = self.root, self.plan.blocks[self.root]
         first = self.block * size
         seed = self.plan.spec.seed
-        rows = min(size, self.plan.table_rows[table] - first)
+        asked = self.plan.table_rows[table]
+        rows = min(size, asked - first)
         if table not in self.plan.unbounded:
-            return draw_root(self.runtime, table, seed, self.block, (first, rows), self._beat)
+            return draw_root(
+                self.runtime, table, seed, self.block, (first, rows, asked), self._beat
+            )
         # Rows that may be read beyond the table's size must not depend on that size: the
         # whole block is made, and cut where the table ends.
-        frame = draw_root(self.runtime, table, seed, self.block, (first, size), self._beat)
+        frame = draw_root(self.runtime, table, seed, self.block, (first, size, asked), self._beat)
         if not self._beyond and rows < size:
             frame.rows, frame.codes = rows, frame.codes[:rows]
         return frame

@@ -85,7 +85,8 @@ class Values:
         seed = self._plan.spec.seed
         for maker in model.makers:
             if name in maker.columns:
-                values = made_key(maker, frame.table, frame.row_numbers, seed)[name]
+                asked = self._plan.table_rows[frame.table]
+                values = made_key(maker, frame.table, frame.row_numbers, seed, asked)[name]
                 return self._with_gaps(frame, name, values)
         assert frame.above is not None
         maker = next(m for m in model.owner_makers if name in m.columns)
@@ -159,9 +160,11 @@ class Values:
         return piece.codec.decode(frame.codes[:, piece.where], uniforms)
 
 
-def made_key(maker: KeyMaker, table: str, rows: Ints, seed: int) -> dict[str, pa.Array]:
-    """Return the maker's columns for row numbers, under the request's seed."""
-    return maker.make(rows, key_of(seed, table, *maker.columns) >> 80)
+def made_key(
+    maker: KeyMaker, table: str, rows: Ints, seed: int, asked: int = 0
+) -> dict[str, pa.Array]:
+    """Return the maker's columns for row numbers of a request of `asked` rows (0: all real)."""
+    return maker.make(maker.places(rows, asked), key_of(seed, table, *maker.columns) >> 80)
 
 
 def settles(family: Family, table: str) -> bool:

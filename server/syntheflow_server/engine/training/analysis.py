@@ -137,6 +137,7 @@ def _structure(
         surrogate=surrogate,
         per_owner=per_owner,
         grid=roles.grid,
+        telling=roles.telling,
         distinct=distinct,
         modelled=tuple(c for c in table.column_names if c not in unmodelled),
     )

@@ -22,7 +22,7 @@ from syntheflow_server.engine.graph.joins import Rows, child_counts
 from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
-from syntheflow_server.engine.relations import Ref, Relation, given_of
+from syntheflow_server.engine.relations import Ref, Relation, given_of, told_by
 from syntheflow_server.engine.relations.sight import Sight
 from syntheflow_server.engine.training.analysis import Analysis, children_of
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
@@ -143,8 +143,10 @@ class Encoder:
         own = [*self._columns(table), *self._crowd(table)]
         codecs = [piece.codec for piece in own if piece.codec is not None]
         following = [own[i] for i in column_order(codecs)]
-        grid = set(structure.grid)
-        following.sort(key=lambda piece: piece.name not in grid)
+        telling = [Ref(name) for name in structure.telling]
+        told = {name for _, name in told_by(self._relations[table], telling)}
+        given = {*structure.grid, *structure.telling, *told}
+        following.sort(key=lambda piece: piece.name not in given)
         return Layout.of([*leading, *following])
 
     def _columns(self, table: str) -> list[Piece]:
@@ -153,7 +155,7 @@ class Encoder:
         made = {c for r in self._relations[table] if not r.hints for c in r.makes}
         pieces = [
             self._fit(table, PieceKind.COLUMN, schema.column(name), combined(source.column(name)))
-            for name in structure.modelled
+            for name in (*structure.telling, *structure.modelled)
             if name not in made
         ]
         pieces += self._hidden(table)

@@ -13,6 +13,7 @@ from syntheflow_server.domain.schema import ForeignKey, Schema, SemanticType, Ta
 from syntheflow_server.domain.tables import TableSource
 from syntheflow_server.engine.graph.ownership import Forest
 from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.training.telling import counts_up, side_by_side, tells
 
 _GRID_FILL = 0.05
 _FEW_ROWS = 2
@@ -28,6 +29,7 @@ class KeyRoles:
 
     once: bool
     surrogate: tuple[str, ...]
+    telling: tuple[str, ...]
     disambiguator: tuple[str, ...]
     disambiguated: tuple[str, ...]
     grid: tuple[str, ...]
@@ -87,8 +89,13 @@ def key_roles(
         column.name
         for column in table.columns
         if column.name not in made | owned | linked
-        and _identifies(column.semantic_type, column.name, source)
+        and (
+            _identifies(column.semantic_type, column.name, source)
+            or (not owner and counts_up(source.column(column.name)))
+        )
     ]
+    others = [name for name in table.column_names if name not in {*surrogate, *linked}]
+    telling = () if owner else _telling(source, surrogate, others)
     taken = frozenset({*surrogate, *disambiguator, *grid})
     # A column of a composite reference may order siblings: the parent drawn must agree.
     copied = {
@@ -100,12 +107,22 @@ def key_roles(
     return KeyRoles(
         once=once,
         surrogate=tuple(surrogate),
+        telling=telling,
         disambiguator=disambiguator,
         disambiguated=disambiguated,
         grid=tuple(grid),
         distinct=tuple(distinct),
         taken=taken | copied,
     )
+
+
+def _telling(source: TableSource, surrogate: list[str], others: list[str]) -> tuple[str, ...]:
+    """Return the first key that tells of other columns, and those that rise together with it."""
+    for place, name in enumerate(surrogate):
+        if tells(source, name, others):
+            rest = [key for key in surrogate[place + 1 :] if side_by_side(source, name, key)]
+            return (name, *rest)
+    return ()
 
 
 def _is_unique_link(key: tuple[str, ...], links: tuple[Link, ...]) -> bool:

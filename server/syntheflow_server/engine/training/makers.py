@@ -14,6 +14,7 @@ from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.keys.grid import GridKey
 from syntheflow_server.engine.keys.number import NumberKey
 from syntheflow_server.engine.keys.pattern import PatternKey
+from syntheflow_server.engine.keys.spread import SpreadKey
 from syntheflow_server.engine.training.thinning import Whole
 
 Makers = tuple[tuple[KeyMaker, ...], tuple[KeyMaker, ...]]
@@ -26,13 +27,23 @@ def learn_makers(
 
     `whole` is what `source` leaves out rows of: numbers must be as dense as all of them are.
     """
-    by_row = [_maker(table, source, name, whole) for name in structure.surrogate]
+    by_row = [
+        _maker(table, source, name, whole, telling=name in structure.telling)
+        for name in structure.surrogate
+    ]
     if structure.grid:
         by_row.append(_grid(table, source, structure.grid))
     return tuple(by_row), tuple(_maker(table, source, name, None) for name in structure.per_owner)
 
 
-def _maker(table: Table, source: TableSource, name: str, whole: Whole | None) -> KeyMaker:
+def _maker(
+    table: Table,
+    source: TableSource,
+    name: str,
+    whole: Whole | None,
+    *,
+    telling: bool = False,
+) -> KeyMaker:
     column = table.column(name)
     values = pc.unique(combined(source.column(name))).drop_null()
     if whole is not None and not pa.types.is_string(values.type):
@@ -47,7 +58,7 @@ def _maker(table: Table, source: TableSource, name: str, whole: Whole | None) ->
             reason="KEY_UNSUPPORTED",
             metadata={"table": table.name, "column": name},
         )
-    return NumberKey.fit(column, values)
+    return SpreadKey.fit(column, values) if telling else NumberKey.fit(column, values)
 
 
 def _grid(table: Table, source: TableSource, names: tuple[str, ...]) -> GridKey:
