@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from syntheflow_server.config import Settings
 from syntheflow_server.domain.resources import Resource
 from syntheflow_server.gateway import WebServer, build_app, listen
+from syntheflow_server.jobs.checkpoints import Checkpoints
 from syntheflow_server.jobs.generation import Generator
 from syntheflow_server.jobs.plans import Plans
 from syntheflow_server.jobs.pool import Pool
@@ -58,9 +59,11 @@ class Server:
         )
         self.plans = Plans(settings.data_dir / "plans", self.pool, settings.cached_plans)
         workshop = Workshop(documents, self.blobs, engines, metrics)
+        checkpoints = Checkpoints(settings.data_dir / "checkpoints")
         self.runner = Runner(
             documents,
             self.blobs,
+            checkpoints,
             running=settings.max_running_jobs,
             queued=settings.max_queued_jobs,
             metrics=metrics,
@@ -79,6 +82,7 @@ class Server:
                 metrics=metrics,
             ),
             readiness=self.readiness,
+            checkpoints=checkpoints,
         )
         self._store_fault = ""
         self._monitor: asyncio.Task[None] | None = None
@@ -88,8 +92,7 @@ class Server:
         orphans = await asyncio.to_thread(self.blobs.sweep, self._names)
         if orphans:
             _LOG.warning("removed what a crash left behind", names=orphans)
-        for name in await self.runner.recover():
-            _LOG.warning("the job was running when the server stopped", job=name)
+        await self.service.recover()
         self.pool.start()
         self._monitor = asyncio.create_task(self._watch_store())
 
@@ -173,7 +176,7 @@ async def _stop(server: Server, rpc: RpcServer, hurried: asyncio.Event) -> None:
     async def gently() -> None:
         await server.drain()
         refusing = asyncio.create_task(rpc.stop(server.settings.shutdown_grace_seconds))
-        # Jobs cannot be resumed, and who watches one would hold the server for the whole grace.
+        # Streams can use the grace, jobs cannot: they end or wait for the next start.
         await server.service.finish()
         idle = asyncio.create_task(server.service.idle())
         await asyncio.wait({refusing, idle}, return_when=asyncio.FIRST_COMPLETED)

@@ -3,6 +3,7 @@
 Learns each column's values with their counts and draws from them, one generator a
 unit. Its manners can be set from the outside, for the environment reaches all processes:
 A condition of one value and given rows fix their columns; other wishes do nothing.
+With TINY_CHECKPOINTS a fit keeps how often it began, and tells it as its epochs.
 TINY_FIT_SECONDS, TINY_PLAN_SECONDS, TINY_UNIT_SECONDS stretch the work; TINY_DEATHS is
 a folder: a unit that finds a file called after its number there removes it and kills
 its process.
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from syntheflow_server.domain.errors import OutOfRangeError
-from syntheflow_server.domain.resources import TableCard
+from syntheflow_server.domain.resources import PrivacySpending, TableCard
 from syntheflow_server.domain.schema import Schema
 
 UNIT_ROWS = 1_000
@@ -38,6 +39,9 @@ class FitSettings:
     time_limit_seconds: float | None = None
     holdout_share: float = 0.1
     threads: int = 0
+    rare_holders: int = 3
+    epsilon: float | None = None
+    delta: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,25 @@ class FittedModel:
             pq.write_table(table, directory / f"{name}.parquet")
 
 
-def fit(schema, tables, settings, report) -> FittedModel:
+def _begun(checkpoints: Path | None) -> int:
+    """How often this fit began, this time included."""
+    if checkpoints is None or not _setting("TINY_CHECKPOINTS"):
+        return 1
+    count = checkpoints / "begun"
+    before = int(count.read_text()) if count.exists() else 0
+    count.write_text(str(before + 1))
+    return before + 1
+
+
+def fit(schema, tables, settings, report, *, base=None, checkpoints=None) -> FittedModel:
     learned, cards = {}, []
+    begun = _begun(checkpoints)
+    privacy = ()
+    if settings.epsilon is not None:
+        spent = PrivacySpending(
+            spent_on="all", epsilon=settings.epsilon, delta=settings.delta or 0, mechanism="none"
+        )
+        privacy = (spent,)
     for table in schema.tables:
         source = tables[table.name]
         columns = [source.column(name) for name in table.column_names]
@@ -71,7 +92,9 @@ def fit(schema, tables, settings, report) -> FittedModel:
                 columns=len(table.columns),
                 tokens=len(table.columns),
                 parameters=0,
-                epochs=1,
+                epochs=begun,
+                stopped="" if base is None else f"knew {base.tables[table.name].num_rows} rows",
+                privacy=privacy,
                 validation_loss=0,
                 train_seconds=0,
             )

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from syntheflow_server.domain.errors import Failure
+from syntheflow_server.domain.errors import Failure, UnavailableError
 from syntheflow_server.domain.resources import Job, JobState
 
 _KEPT = 64
@@ -15,7 +15,7 @@ _KEPT = 64
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a job ends that did not succeed."""
+    """How a job ends that did not succeed; QUEUED means that it waits for the next start."""
 
     state: JobState
     error: Failure | None = None
@@ -51,10 +51,16 @@ class LiveJob:
         for watcher in self._watchers:
             watcher.see(job)
 
+    def leave(self) -> None:
+        """Let watchers go: the job has not ended, but this server tells no more of it."""
+        for watcher in self._watchers:
+            watcher.leave()
+
     async def watch(self) -> AsyncIterator[Job]:
         """Yield the state now and every later one, up to and with the last.
 
         A watcher that falls more than 64 states behind misses the oldest of them.
+        UnavailableError if the server stops and the job is to go on after its next start.
         """
         watcher = _Watcher(self.job)
         self._watchers.add(watcher)
@@ -72,13 +78,24 @@ class _Watcher:
     def __init__(self, job: Job) -> None:
         self._states: deque[Job] = deque([job], maxlen=_KEPT)
         self._more = asyncio.Event()
+        self._left = False
 
     def see(self, job: Job) -> None:
         self._states.append(job)
         self._more.set()
 
+    def leave(self) -> None:
+        self._left = True
+        self._more.set()
+
     async def next(self) -> Job:
         while not self._states:
+            if self._left:
+                raise UnavailableError(
+                    "the server is stopping; the job goes on when it starts again",
+                    reason="DRAINING",
+                    retry_after_seconds=1.0,
+                )
             self._more.clear()
             await self._more.wait()
         return self._states.popleft()

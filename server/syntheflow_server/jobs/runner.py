@@ -19,6 +19,7 @@ from syntheflow_server.domain.errors import (
     WorkerDiedError,
 )
 from syntheflow_server.domain.resources import Job, JobKind, JobState
+from syntheflow_server.jobs.checkpoints import Checkpoints
 from syntheflow_server.jobs.failures import caught
 from syntheflow_server.jobs.live import Ending, LiveJob
 from syntheflow_server.jobs.process import Progress, Reporter
@@ -29,7 +30,9 @@ from syntheflow_server.telemetry.metrics import Metrics
 _LOG = structlog.get_logger(__name__)
 _PERSIST_SECONDS = 0.5
 _RETRY_SECONDS = 30.0
+_MOST_INTERRUPTIONS = 3
 _CANCELLED = Ending(JobState.CANCELLED)
+_PAUSED = Ending(JobState.QUEUED)
 _RESTARTED = Ending(
     JobState.FAILED,
     Failure(
@@ -38,6 +41,7 @@ _RESTARTED = Ending(
         reason="SERVER_RESTARTED",
     ),
 )
+_STAGES = {_PAUSED.state: "waiting for the server to start again"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +58,57 @@ Work = Callable[[Reporter, Path], Awaitable[Commit]]
 """Fills a staging directory, with progress; may be cancelled at any time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Jobs that a stopped server left behind: names of `failed`, and those to `resume`."""
+
+    failed: tuple[str, ...]
+    resume: tuple[Job, ...]
+
+
 class Runner:
     """Runs at most `running` jobs of a kind at a time; at most `queued` more may wait.
 
     Every state is written to the documents at once, progress at most twice a second.
+    A job with an order is not ended by a stop of the server: it waits for the next start,
+    and its folder of `checkpoints` with it.
     """
 
     def __init__(
-        self, documents: Documents, blobs: Blobs, *, running: int, queued: int, metrics: Metrics
+        self,
+        documents: Documents,
+        blobs: Blobs,
+        checkpoints: Checkpoints,
+        *,
+        running: int,
+        queued: int,
+        metrics: Metrics,
     ) -> None:
         self._documents, self._blobs, self._metrics = documents, blobs, metrics
+        self._checkpoints = checkpoints
         self._running, self._queued = running, queued
         self._places = {kind: asyncio.Semaphore(running) for kind in JobKind}
         self._live: dict[str, LiveJob] = {}
         self._writers: set[asyncio.Task[None]] = set()
 
-    async def recover(self) -> list[str]:
-        """Mark jobs that a stopped server left behind as failed; return their names."""
+    async def recover(self) -> Left:
+        """Find the jobs that a stopped server left behind; mark those without order as failed.
+
+        Those with one are to be given to `resume`.
+        """
         return await asyncio.to_thread(self._recover)
+
+    async def resume(self, job: Job, work: Work) -> None:
+        """Queue the work of a job that `recover` returned, however many wait."""
+        live = self._live[job.name] = LiveJob(job)
+        await asyncio.to_thread(self._documents.replace, job)
+        live.task = asyncio.create_task(self._run(live, work), name=job.name)
+
+    async def fail(self, job: Job, error: Exception) -> None:
+        """End a job that `recover` returned but that cannot be resumed."""
+        failed = _failed(job, caught(error).failure)
+        await asyncio.to_thread(self._documents.replace, failed)
+        await asyncio.to_thread(self._checkpoints.drop, job.name)
 
     async def submit(self, job: Job, work: Work, entry: LedgerEntry | None = None) -> Job:
         """Write the job down, queue its work and return it; ExhaustedError if too many wait."""
@@ -111,10 +148,10 @@ class Runner:
         return self._live[name].watch() if name in self._live else None
 
     async def stop(self) -> None:
-        """End all jobs as failed, because the server stops."""
+        """End all jobs, because the server stops: those with an order until its next start."""
         tasks = [live.task for live in self._live.values() if live.task is not None]
         for live in self._live.values():
-            live.stop(_RESTARTED)
+            live.stop(_RESTARTED if live.job.order is None else _PAUSED)
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, live: LiveJob, work: Work) -> None:
@@ -144,7 +181,8 @@ class Runner:
     async def _work(self, live: LiveJob, work: Work) -> dict[str, Any]:
         """Do the work and commit it; return the fields of the job's end."""
         try:
-            await self._update(live, state=JobState.RUNNING, start_time=_now(), stage="starting")
+            began = live.job.start_time or _now()
+            await self._update(live, state=JobState.RUNNING, start_time=began, stage="starting")
             with self._blobs.staging() as staging:
                 commit = await work(lambda progress: self._progress(live, progress), staging)
                 live.ending = True
@@ -163,7 +201,8 @@ class Runner:
         live.ending = True
         if isinstance(error, asyncio.CancelledError):
             how = live.stop_as or _CANCELLED
-            return {"state": how.state, "error": how.error, "stage": how.state.value}
+            stage = _STAGES.get(how.state, how.state.value)
+            return {"state": how.state, "error": how.error, "stage": stage}
         if isinstance(error, WorkerDiedError):
             self._metrics.worker_deaths.labels("job").inc()
         found = caught(error)
@@ -201,12 +240,20 @@ class Runner:
 
     async def _end(self, live: LiveJob, **ending: Any) -> None:
         live.ending = True
-        job = live.job.model_copy(update={**ending, "end_time": _now()})
+        job = live.job.model_copy(update=ending)
+        if job.state.ended:
+            job = job.model_copy(update={"end_time": _now()})
         async with live.writing:
             # Written before it is told: who sees the end must find it after a crash too.
             await asyncio.to_thread(self._documents.replace, job)
+        if job.state.ended:
+            await asyncio.to_thread(self._checkpoints.drop, job.name)
         self._live.pop(job.name)
         live.set(job)
+        if not job.state.ended:
+            live.leave()
+            _LOG.info("job waits for the next start", job=job.name)
+            return
         self._metrics.jobs_ended.labels(job.kind.value, job.state.value).inc()
         reason = job.error.reason if job.error else ""
         _LOG.info("job ended", job=job.name, state=job.state.value, reason=reason)
@@ -218,20 +265,28 @@ class Runner:
         if (speed := job.metrics.get("rows_per_second")) is not None:
             self._metrics.training_rows_per_second.set(speed)
 
-    def _recover(self) -> list[str]:
-        left = []
+    def _recover(self) -> Left:
+        failed: list[str] = []
+        resume: list[Job] = []
         for name in list(self._documents.names(Job)):
             job = self._documents.get(Job, name)
-            if not job.state.ended:
-                update = {
-                    "state": _RESTARTED.state,
-                    "error": _RESTARTED.error,
-                    "stage": "failed",
-                    "end_time": _now(),
-                }
-                self._documents.replace(job.model_copy(update=update))
-                left.append(name)
-        return left
+            if job.state.ended:
+                continue
+            # A server that stopped in good order has left no job running.
+            crashes = job.interruptions + (job.state is JobState.RUNNING)
+            if job.order is None or crashes >= _MOST_INTERRUPTIONS:
+                assert _RESTARTED.error is not None
+                self._documents.replace(_failed(job, _RESTARTED.error))
+                failed.append(name)
+                continue
+            update = {
+                "state": JobState.QUEUED,
+                "stage": "resumed after a restart",
+                "interruptions": crashes,
+            }
+            resume.append(job.model_copy(update=update))
+        self._checkpoints.sweep([job.name for job in resume])
+        return Left(tuple(failed), tuple(sorted(resume, key=lambda job: job.create_time)))
 
 
 def still_works(name: str) -> FailedPreconditionError:
@@ -239,6 +294,11 @@ def still_works(name: str) -> FailedPreconditionError:
     return FailedPreconditionError(
         f"{name} has not ended; cancel it first", reason="JOB_NOT_ENDED", metadata={"job": name}
     )
+
+
+def _failed(job: Job, failure: Failure) -> Job:
+    update = {"state": JobState.FAILED, "error": failure, "stage": "failed", "end_time": _now()}
+    return job.model_copy(update=update)
 
 
 def _now() -> datetime:

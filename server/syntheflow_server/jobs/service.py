@@ -5,37 +5,45 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
+
 from syntheflow_server.domain.errors import (
     FailedPreconditionError,
-    InvalidArgumentError,
     NotFoundError,
-    Violation,
+    SyntheflowError,
 )
 from syntheflow_server.domain.ids import checked_id, id_of, new_id
-from syntheflow_server.domain.resources import Dataset, Job, JobKind, Model, TableSummary
+from syntheflow_server.domain.resources import (
+    Dataset,
+    Job,
+    JobKind,
+    Model,
+    TableSummary,
+    TrainOrder,
+)
 from syntheflow_server.domain.schema import Schema
+from syntheflow_server.jobs.checkpoints import Checkpoints
 from syntheflow_server.jobs.claims import Claims
 from syntheflow_server.jobs.generation import Generator
 from syntheflow_server.jobs.ledger import Note
+from syntheflow_server.jobs.orders import check_base, check_order
 from syntheflow_server.jobs.readiness import Readiness
 from syntheflow_server.jobs.requests import Chunk, Completion, GenerationSpec, StagedUpload
-from syntheflow_server.jobs.runner import Runner
+from syntheflow_server.jobs.runner import Runner, Work
 from syntheflow_server.jobs.sampling import ModelRef
 from syntheflow_server.jobs.seeds import Seeds, stored_rows
 from syntheflow_server.jobs.shelf import Shelf
-from syntheflow_server.jobs.tasks import TrainSettings
 from syntheflow_server.jobs.uploads import Uploads
 from syntheflow_server.jobs.wishes import check_spec
 from syntheflow_server.jobs.work import Workshop
 from syntheflow_server.store.documents import changed, taken
 from syntheflow_server.store.etag import etag_of
 
+_LOG = structlog.get_logger(__name__)
 DEFAULT_ENGINE = "neural"
-_LARGEST_HOLDOUT = 0.5
 _ID_LENGTH = 63
 
 
@@ -55,9 +63,11 @@ class Service(Shelf):
         uploads: Uploads,
         generator: Generator,
         readiness: Readiness,
+        checkpoints: Checkpoints,
     ) -> None:
         super().__init__(workshop, runner, Claims(runner, generator), readiness)
         self._uploads, self._generator = uploads, generator
+        self._checkpoints = checkpoints
 
     @asynccontextmanager
     async def staging(self) -> AsyncIterator[Path]:
@@ -130,24 +140,53 @@ class Service(Shelf):
         seed: int = 0,
         time_limit_seconds: float | None = None,
         holdout_share: float = 0.1,
+        rare_holders: int = 3,
+        epsilon: float | None = None,
+        delta: float | None = None,
+        base_model: str = "",
         request_id: str = "",
     ) -> Job:
-        """Queue the training of a model and return the job at once."""
-        engine = engine or DEFAULT_ENGINE
-        module = self._checked_training(engine, time_limit_seconds, holdout_share)
-        settings = TrainSettings(module, seed, time_limit_seconds, holdout_share)
+        """Queue the training of a model and return the job at once; see TrainOrder."""
+        order = TrainOrder(
+            model=f"models/{model_id}",
+            engine=engine or DEFAULT_ENGINE,
+            seed=seed,
+            time_limit_seconds=time_limit_seconds,
+            holdout_share=holdout_share,
+            rare_holders=rare_holders,
+            epsilon=epsilon,
+            delta=delta,
+            base_model=base_model,
+        )
+        check_order(order, self._workshop.engines)
 
         async def act(note: Note) -> Job:
             source = await self.get_dataset(dataset)
-            name = await self._model_name(source, model_id)
-            job = _job(JobKind.TRAIN, source.name)
-            work = self._workshop.training(source, name, engine, settings)
-            self._claims.add(job.name, reads=[source.name], makes=name)
-            return await self._runner.submit(job, work, note(job.name))
+            if base_model:
+                check_base(order, await self.get_model(base_model), source)
+            named = order.model_copy(update={"model": await self._model_name(source, model_id)})
+            job = _job(JobKind.TRAIN, source.name, named)
+            return await self._runner.submit(job, self._training(job, source), note(job.name))
 
         self._demand_welcome()
-        body = [dataset, model_id, asdict(settings)]
+        body = [dataset, model_id, order.model_dump()]
         return await self._ledger.once("train", request_id, body, act=act, again=self.get_job)
+
+    async def recover(self) -> None:
+        """Take up the jobs that a stopped server left behind; for the server's start."""
+        left = await self._runner.recover()
+        for name in left.failed:
+            _LOG.warning("the job was running when the server stopped", job=name)
+        for job in left.resume:
+            try:
+                source = await self.get_dataset(job.target)
+                await self._runner.resume(job, self._training(job, source))
+            except (SyntheflowError, KeyError) as error:
+                self._claims.drop(job.name)
+                await self._runner.fail(job, error)
+                _LOG.warning("the job could not be resumed", job=job.name)
+            else:
+                _LOG.info("the job is resumed", job=job.name)
 
     async def validate(self, model: str, *, seed: int = 0, request_id: str = "") -> Job:
         """Queue the judgement of a model and return the job at once."""
@@ -173,12 +212,18 @@ class Service(Shelf):
         return job
 
     async def watch(self, name: str) -> AsyncIterator[Job]:
-        """Yield the job now and at every change, up to and with its last state."""
+        """Yield the job now and at every change, up to and with its last state.
+
+        UnavailableError if the server stops before and the job goes on after its next start.
+        """
         stored = await self.get_job(name)
         states = self._runner.watch(name)
         if states is None:
             # It may have ended while the documents were asked.
-            yield stored if stored.state.ended else await self.get_job(name)
+            last = stored if stored.state.ended else await self.get_job(name)
+            if not last.state.ended:  # it waits for the next start
+                self._demand_welcome()
+            yield last
             return
         async for job in states:
             yield job
@@ -207,24 +252,14 @@ class Service(Shelf):
         await self._ledger.finish()
         await self._runner.stop()
 
-    def _checked_training(self, engine: str, limit: float | None, holdout: float) -> str:
-        """Return the engine's module; InvalidArgumentError naming all that is wrong."""
-        known = ", ".join(self._workshop.engines)
-        rules = (
-            ("engine", f"engine must be one of {known}", engine in self._workshop.engines),
-            ("time_limit", "time_limit must be above 0", limit is None or limit > 0),
-            (
-                "holdout_share",
-                "holdout_share must be 0 to 0.5",
-                0 <= holdout <= _LARGEST_HOLDOUT,
-            ),
-        )
-        faults = tuple(Violation(field=f, rule=rule) for f, rule, fine in rules if not fine)
-        if faults:
-            raise InvalidArgumentError(
-                "; ".join(f.rule for f in faults), reason="TRAINING_INVALID", violations=faults
-            )
-        return self._workshop.engines[engine]
+    def _training(self, job: Job, source: Dataset) -> Work:
+        """Return a training's work, and note what it reads and makes."""
+        order = job.order
+        assert order is not None
+        work = self._workshop.training(source, order, self._checkpoints.of(job.name))
+        reads = [source.name, *([order.base_model] if order.base_model else [])]
+        self._claims.add(job.name, reads=reads, makes=order.model)
+        return work
 
     async def _seeds(self, model: Model, given: Completion, spec: GenerationSpec) -> Seeds:
         """Return where the rows of a completion lie."""
@@ -273,5 +308,6 @@ class Service(Shelf):
         return dataset
 
 
-def _job(kind: JobKind, target: str) -> Job:
-    return Job(name=f"jobs/{new_id()}", create_time=datetime.now(UTC), kind=kind, target=target)
+def _job(kind: JobKind, target: str, order: TrainOrder | None = None) -> Job:
+    name, now = f"jobs/{new_id()}", datetime.now(UTC)
+    return Job(name=name, create_time=now, kind=kind, target=target, order=order)

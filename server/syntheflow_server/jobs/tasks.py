@@ -7,6 +7,7 @@ are plain values, files lie where the arguments say.
 from __future__ import annotations
 
 import importlib
+import inspect
 import platform
 import time
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from syntheflow_server.domain.errors import InvalidArgumentError
+from syntheflow_server.domain.errors import InvalidArgumentError, UnsupportedError
 from syntheflow_server.domain.hints import SchemaHint
-from syntheflow_server.domain.resources import Model, Report, TableCard, TableSummary
+from syntheflow_server.domain.resources import Model, Report, TableCard, TableSummary, TrainOrder
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.jobs.process import Progress, Reporter
 from syntheflow_server.jobs.requests import StagedFile
@@ -76,13 +77,19 @@ def check_schema(_report: Reporter, directory: Path, schema: Schema) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainSettings:
-    """What a training is told besides its dataset."""
+class TrainTask:
+    """What a training works on: tables and schema, the engine's module and what was asked.
 
+    `base` is the artefact of the model that it starts from, if any; `checkpoints` a
+    folder of its own that outlives the process.
+    """
+
+    data: Path
+    schema: Schema
     engine: str
-    seed: int
-    time_limit_seconds: float | None
-    holdout_share: float
+    order: TrainOrder
+    base: Path | None
+    checkpoints: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +102,25 @@ class Trained:
     versions: dict[str, str]
 
 
-def train(
-    report: Reporter, data: Path, schema: Schema, settings: TrainSettings, out: Path
-) -> Trained:
-    """Fit a model to the tables in `data` and save its artefact in `out`.
-
-    `settings.engine` is the path of the engine's module.
-    """
-    engine = importlib.import_module(settings.engine)
+def train(report: Reporter, task: TrainTask, out: Path) -> Trained:
+    """Fit a model and save its artefact in `out`, from the last checkpoint on if there is one."""
+    engine = importlib.import_module(task.engine)
     began = time.monotonic()
-    fit_settings = engine.FitSettings(
-        seed=settings.seed,
-        time_limit_seconds=settings.time_limit_seconds,
-        holdout_share=settings.holdout_share,
+    order = task.order
+    settings = engine.FitSettings(
+        seed=order.seed,
+        time_limit_seconds=order.time_limit_seconds,
+        holdout_share=order.holdout_share,
+        rare_holders=order.rare_holders,
+        epsilon=order.epsilon,
+        delta=order.delta,
     )
 
     def tell(progress: Any) -> None:
         report(Progress(progress.fraction, progress.stage, dict(progress.metrics)))
 
-    model = engine.fit(schema, open_tables(data, schema), fit_settings, tell)
+    tables = open_tables(task.data, task.schema)
+    model = engine.fit(task.schema, tables, settings, tell, **_extras(engine, task))
     model.save(out)
     return Trained(
         cards=tuple(model.cards),
@@ -121,6 +128,23 @@ def train(
         bytes=size_of(out),
         versions=_versions(),
     )
+
+
+def _extras(engine: Any, task: TrainTask) -> dict[str, Any]:
+    """Return what only some engines take: a model to start from, a folder for checkpoints."""
+    known = inspect.signature(engine.fit).parameters
+    extras: dict[str, Any] = {}
+    if "checkpoints" in known:
+        extras["checkpoints"] = task.checkpoints
+    if task.base is not None:
+        if "base" not in known:
+            raise UnsupportedError(
+                f"the engine {task.order.engine} cannot start from an earlier model;"
+                " leave out the base model",
+                reason="BASE_UNSUPPORTED",
+            )
+        extras["base"] = engine.load(task.base)
+    return extras
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from syntheflow_server.domain.resources import Dataset, Model, Report, Resource
+import structlog
+
+from syntheflow_server.domain.errors import WorkerDiedError
+from syntheflow_server.domain.resources import Dataset, Model, Report, Resource, TrainOrder
 from syntheflow_server.jobs import tasks
-from syntheflow_server.jobs.process import Outcome, Reporter, run_process
+from syntheflow_server.jobs.process import Outcome, Progress, Reporter, run_process
 from syntheflow_server.jobs.runner import Commit, Made, Work
 from syntheflow_server.store.blobs import Blobs
 from syntheflow_server.store.documents import Documents, LedgerEntry
 from syntheflow_server.telemetry.metrics import Metrics
 
+_LOG = structlog.get_logger(__name__)
 _TASKS = "syntheflow_server.jobs.tasks"
 
 
@@ -32,36 +38,32 @@ class Workshop:
     engines: dict[str, str]
     metrics: Metrics
 
-    def training(
-        self, dataset: Dataset, name: str, engine: str, settings: tasks.TrainSettings
-    ) -> Work:
-        """Return the work that trains the model `name`."""
+    def training(self, dataset: Dataset, order: TrainOrder, checkpoints: Path) -> Work:
+        """Return the work that trains the model `order.model`.
+
+        A process that dies is followed by one more, if it left a checkpoint to go on from.
+        """
+        task = tasks.TrainTask(
+            data=self.blobs.path(dataset.name),
+            schema=dataset.data_schema,
+            engine=self.engines[order.engine],
+            order=order,
+            base=self.blobs.path(order.base_model) if order.base_model else None,
+            checkpoints=checkpoints,
+        )
 
         async def work(report: Reporter, staging: Path) -> Commit:
-            outcome = await run_process(
-                f"{_TASKS}:train",
-                self.blobs.path(dataset.name),
-                dataset.data_schema,
-                settings,
-                staging,
-                title="training",
-                threads=cores(),
-                on_progress=report,
-            )
-            trained: tasks.Trained = outcome.value
-            model = Model(
-                name=name,
-                create_time=datetime.now(UTC),
-                dataset=dataset.name,
-                engine=engine,
-                data_schema=dataset.data_schema,
-                seed=settings.seed,
-                holdout_share=settings.holdout_share,
-                train_seconds=trained.seconds,
-                bytes=trained.bytes,
-                tables=trained.cards,
-                versions=trained.versions,
-            )
+            try:
+                outcome = await _train(task, staging, report)
+            except WorkerDiedError as error:
+                if not await asyncio.to_thread(_filled, checkpoints):
+                    raise
+                self.metrics.worker_deaths.labels("job").inc()
+                _LOG.warning("a training is resumed", model=order.model, after=error.message)
+                report(Progress(0.0, "resumed after its process died", {}))
+                await asyncio.to_thread(_empty, staging)
+                outcome = await _train(task, staging, report)
+            model = _trained_model(dataset, order, outcome.value)
             return lambda: self._keep(model, staging, outcome)
 
         return work
@@ -101,6 +103,58 @@ class Workshop:
         """Put folder and document in place; a crash in between leaves no document, see `sweep`."""
         keep(self.documents, self.blobs, resource, staging)
         return Made(resource.name, {"peak_memory_bytes": float(outcome.peak_memory_bytes)})
+
+
+async def _train(task: tasks.TrainTask, staging: Path, report: Reporter) -> Outcome:
+    return await run_process(
+        f"{_TASKS}:train",
+        task,
+        staging,
+        title="training",
+        threads=cores(),
+        on_progress=report,
+    )
+
+
+def _filled(folder: Path) -> bool:
+    return any(folder.iterdir())
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def _trained_model(dataset: Dataset, order: TrainOrder, trained: tasks.Trained) -> Model:
+    return Model(
+        name=order.model,
+        create_time=datetime.now(UTC),
+        dataset=dataset.name,
+        engine=order.engine,
+        data_schema=dataset.data_schema,
+        seed=order.seed,
+        holdout_share=order.holdout_share,
+        train_seconds=trained.seconds,
+        bytes=trained.bytes,
+        tables=trained.cards,
+        versions=trained.versions,
+        settings=settings_of(order),
+        base_model=order.base_model,
+    )
+
+
+def settings_of(order: TrainOrder) -> dict[str, str]:
+    """Return the settings of a training that are set, as text, by their names in the contract."""
+    limit = order.time_limit_seconds
+    settings = {
+        "seed": order.seed,
+        "holdout_share": order.holdout_share,
+        "time_limit": None if limit is None else f"{limit:g}s",
+        "rare_holders": order.rare_holders,
+        "privacy.epsilon": order.epsilon,
+        "privacy.delta": order.delta,
+    }
+    return {name: str(value) for name, value in settings.items() if value is not None}
 
 
 def keep(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from typing import Any
 
 import grpc
 
@@ -19,6 +20,9 @@ from syntheflow_server.rpc.wishes import completions_of, conditions_of, temperat
 
 SERVICE = "syntheflow.v1.SynthesisService"
 DEFAULT_HOLDOUT_SHARE = 0.1
+DEFAULT_RARE_HOLDERS = 3
+MOST_RARE_HOLDERS = 1_000_000
+LARGEST_EPSILON = 1_000
 LONGEST_TRAINING_SECONDS = 366 * 24 * 3600.0
 
 
@@ -46,28 +50,8 @@ class SynthesisServicer(synthesis_service_pb2_grpc.SynthesisServiceServicer):
     ) -> synthesis_service_pb2.TrainResponse:
         """Start learning a dataset."""
         del context
-        limit = _time_limit(request)
-        holdout = DEFAULT_HOLDOUT_SHARE
-        if request.HasField("holdout_share"):
-            holdout = request.holdout_share
-        checks = Checks()
-        checks.name("dataset", request.dataset, "datasets")
-        checks.new_id("model_id", request.model_id)
-        checks.seed(request.seed)
-        checks.between("holdout_share", holdout, 0.0, 0.5)
-        checks.request_id(request.request_id)
-        if limit is not None:
-            rule = "must be more than 0 and at most 366 days"
-            checks.rule("time_limit", rule, holds=0 < limit <= LONGEST_TRAINING_SECONDS)
-        checks.done()
         job = await self._service.train(
-            request.dataset,
-            model_id=request.model_id,
-            engine=request.engine,
-            seed=request.seed,
-            time_limit_seconds=limit,
-            holdout_share=holdout,
-            request_id=request.request_id,
+            request.dataset, **training_settings(request), request_id=request.request_id
         )
         return synthesis_service_pb2.TrainResponse(job=job_message(job))
 
@@ -109,6 +93,45 @@ def add_to(server: grpc.aio.Server, servicer: SynthesisServicer) -> None:
         response_serializer=None,
     )
     server.add_registered_method_handlers(SERVICE, {"Generate": generate})
+
+
+def training_settings(request: synthesis_service_pb2.TrainRequest) -> dict[str, Any]:
+    """Return the arguments of `Service.train`; InvalidArgumentError names all broken rules."""
+    limit = _time_limit(request)
+    holdout = request.holdout_share if request.HasField("holdout_share") else DEFAULT_HOLDOUT_SHARE
+    holders = request.rare_holders if request.HasField("rare_holders") else DEFAULT_RARE_HOLDERS
+    epsilon = delta = None
+    checks = Checks()
+    checks.name("dataset", request.dataset, "datasets")
+    checks.new_id("model_id", request.model_id)
+    checks.seed(request.seed)
+    checks.between("holdout_share", holdout, 0.0, 0.5)
+    checks.between("rare_holders", holders, 1, MOST_RARE_HOLDERS)
+    checks.request_id(request.request_id)
+    if limit is not None:
+        rule = "must be more than 0 and at most 366 days"
+        checks.rule("time_limit", rule, holds=0 < limit <= LONGEST_TRAINING_SECONDS)
+    if request.HasField("privacy"):
+        epsilon = request.privacy.epsilon
+        rule = f"must be above 0, at most {LARGEST_EPSILON:,}"
+        checks.rule("privacy.epsilon", rule, holds=0 < epsilon <= LARGEST_EPSILON)
+        if request.privacy.HasField("delta"):
+            delta = request.privacy.delta
+            checks.rule("privacy.delta", "must be above 0 and below 1", holds=0 < delta < 1)
+    if request.base_model:
+        checks.name("base_model", request.base_model, "models")
+    checks.done()
+    return {
+        "model_id": request.model_id,
+        "engine": request.engine,
+        "seed": request.seed,
+        "time_limit_seconds": limit,
+        "holdout_share": holdout,
+        "rare_holders": holders,
+        "epsilon": epsilon,
+        "delta": delta,
+        "base_model": request.base_model,
+    }
 
 
 def generation_spec(request: synthesis_service_pb2.GenerateRequest) -> GenerationSpec:

@@ -111,6 +111,86 @@ async def test_a_killed_training_is_a_failed_job_that_says_how_it_died(rooms, lo
     assert rooms.metrics.worker_deaths.labels("job")._value.get() >= 1
 
 
+async def killed_at_work(rooms, job: Job) -> None:
+    async for state in rooms.service.watch(job.name):
+        assert not state.state.ended, state.error
+        if state.stage.startswith("step"):
+            break
+    for process in training_processes(rooms):
+        process.send_signal(signal.SIGKILL)
+
+
+async def test_a_killed_training_goes_on_from_its_checkpoint_once(rooms, long_fits, monkeypatch):
+    monkeypatch.setenv("TINY_CHECKPOINTS", "1")
+    job = await rooms.service.train(DATASET, model_id="resumed")
+    await at_work(rooms, job)
+    monkeypatch.setenv("TINY_FIT_SECONDS", "0")
+    await killed_at_work(rooms, job)
+    last = await ended(rooms.service, job)
+    assert (last.state, last.result) == (JobState.SUCCEEDED, "models/resumed")
+    assert (await rooms.service.get_model("models/resumed")).tables[0].epochs == 2
+    assert not list((rooms.settings.data_dir / "checkpoints").iterdir())
+
+
+async def test_a_training_that_dies_twice_has_failed(rooms, long_fits, monkeypatch):
+    monkeypatch.setenv("TINY_CHECKPOINTS", "1")
+    job = await rooms.service.train(DATASET, model_id="never")
+    await killed_at_work(rooms, job)
+    async for state in rooms.service.watch(job.name):
+        if "resumed" in state.stage:
+            break
+    await killed_at_work(rooms, job)
+    last = await ended(rooms.service, job)
+    assert (last.state, last.error.reason) == (JobState.FAILED, "WORKER_DIED")
+    assert not list((rooms.settings.data_dir / "checkpoints").iterdir())
+
+
+async def test_a_model_says_how_it_was_trained(rooms):
+    job = await rooms.service.train(
+        DATASET, model_id="private", rare_holders=5, epsilon=2.0, delta=1e-6, time_limit_seconds=60
+    )
+    await ended(rooms.service, job)
+    model = await rooms.service.get_model("models/private")
+    assert model.settings == {
+        "seed": "0",
+        "holdout_share": "0.1",
+        "time_limit": "60s",
+        "rare_holders": "5",
+        "privacy.epsilon": "2.0",
+        "privacy.delta": "1e-06",
+    }
+    assert model.tables[0].privacy[0].epsilon == 2.0
+    assert model.base_model == ""
+
+
+async def test_a_training_may_start_from_an_earlier_model_of_the_same_tables(rooms, long_fits):
+    job = await rooms.service.train(DATASET, model_id="later", base_model="models/shop")
+    with pytest.raises(FailedPreconditionError):
+        await rooms.service.delete_model("models/shop")
+    await rooms.service.cancel(job.name)
+    await ended(rooms.service, job)
+
+
+async def test_a_model_names_the_one_that_it_started_from(rooms):
+    job = await rooms.service.train(DATASET, model_id="later", base_model="models/shop")
+    assert (await ended(rooms.service, job)).error is None
+    later = await rooms.service.get_model("models/later")
+    assert later.base_model == "models/shop"
+    assert later.tables[0].stopped == "knew 5000 rows"
+
+
+async def test_a_base_that_does_not_fit_is_refused_with_table_and_column(rooms):
+    await upload(rooms.service, "other", sales=pa.table({"n": ["a", "b"], "more": [1, 2]}))
+    with pytest.raises(InvalidArgumentError) as caught:
+        await rooms.service.train("datasets/other", base_model="models/shop")
+    named = {(fault.table, fault.column) for fault in caught.value.violations}
+    assert named == {("places", ""), ("sales", "n"), ("sales", "name"), ("sales", "more")}
+    with pytest.raises(InvalidArgumentError, match="without a privacy budget"):
+        await rooms.service.train(DATASET, base_model="models/shop", epsilon=1.0)
+    with pytest.raises(NotFoundError):
+        await rooms.service.train(DATASET, base_model="models/none")
+
+
 async def test_a_waiting_job_can_be_cancelled_before_it_starts(rooms, long_fits):
     first = await rooms.service.train(DATASET)
     second = await rooms.service.train(DATASET)
@@ -196,6 +276,10 @@ async def test_a_retried_request_gets_the_first_answer(rooms, monkeypatch):
         ({"engine": "magic"}, "engine"),
         ({"holdout_share": 0.6}, "holdout_share"),
         ({"time_limit_seconds": 0.0}, "time_limit"),
+        ({"rare_holders": 0}, "rare_holders"),
+        ({"epsilon": 0.0}, "privacy.epsilon"),
+        ({"epsilon": 1.0, "delta": 1.0}, "privacy.delta"),
+        ({"delta": 1e-6}, "privacy.delta"),
         ({"model_id": "No Such Id"}, "model_id"),
     ],
 )

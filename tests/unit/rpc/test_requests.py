@@ -12,9 +12,11 @@ from syntheflow.v1.synthesis_service_pb2 import (
     Completion,
     Condition,
     GenerateRequest,
+    PrivacyBudget,
     RowRange,
     Scalar,
     TableRows,
+    TrainRequest,
     ValueRange,
     ValueSet,
     ValueShare,
@@ -25,7 +27,7 @@ from syntheflow_server.domain.schema import SemanticType
 from syntheflow_server.jobs import requests
 from syntheflow_server.rpc.checks import Checks
 from syntheflow_server.rpc.schemas import hint_of, schema_message, schema_of
-from syntheflow_server.rpc.synthesis import generation_spec
+from syntheflow_server.rpc.synthesis import generation_spec, training_settings
 
 
 def broken_fields(work) -> set[str]:
@@ -229,6 +231,42 @@ def test_a_broken_condition_names_its_table_and_column():
 def test_every_broken_rule_of_a_generate_request_is_named(fields, broken):
     request = GenerateRequest(**{"model": "models/hr", **fields})
     assert broken_fields(lambda: generation_spec(request)) == broken
+
+
+def test_a_training_can_be_guarded_and_start_from_a_model():
+    request = TrainRequest(
+        dataset="datasets/hr",
+        rare_holders=5,
+        privacy=PrivacyBudget(epsilon=3, delta=1e-6),
+        base_model="models/hr",
+    )
+    settings = training_settings(request)
+    assert {
+        name: settings[name] for name in ("rare_holders", "epsilon", "delta", "base_model")
+    } == {
+        "rare_holders": 5,
+        "epsilon": 3.0,
+        "delta": 1e-6,
+        "base_model": "models/hr",
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "broken"),
+    [
+        ({"rare_holders": 0}, {"rare_holders"}),
+        ({"rare_holders": 1_000_001}, {"rare_holders"}),
+        ({"privacy": PrivacyBudget()}, {"privacy.epsilon"}),
+        ({"privacy": PrivacyBudget(epsilon=float("inf"))}, {"privacy.epsilon"}),
+        ({"privacy": PrivacyBudget(epsilon=1, delta=0)}, {"privacy.delta"}),
+        ({"privacy": PrivacyBudget(epsilon=1, delta=1)}, {"privacy.delta"}),
+        ({"base_model": "hr"}, {"base_model"}),
+        ({"dataset": "", "seed": -1}, {"dataset", "seed"}),
+    ],
+)
+def test_every_broken_rule_of_a_train_request_is_named(fields, broken):
+    request = TrainRequest(**{"dataset": "datasets/hr", **fields})
+    assert broken_fields(lambda: training_settings(request)) == broken
 
 
 def test_a_schema_survives_the_way_there_and_back():
