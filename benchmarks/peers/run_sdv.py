@@ -1,0 +1,60 @@
+"""SDV's GaussianCopula, CTGAN and TVAE with their default settings.
+
+The columns' kinds are taken from the data and not from their names: SDV would replace a
+column that is called 'country' by invented countries, which is not what is compared here.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from sdv.metadata import Metadata
+from sdv.single_table import CTGANSynthesizer, GaussianCopulaSynthesizer, TVAESynthesizer
+
+from peers.child import Draw, Job, frame, main
+
+SYNTHESIZERS = {
+    "copula": GaussianCopulaSynthesizer,
+    "ctgan": CTGANSynthesizer,
+    "tvae": TVAESynthesizer,
+}
+TABLE = "table"
+
+
+def learn(job: Job, rows: Any) -> Draw:
+    warnings.simplefilter("ignore")
+    random.seed(job.seed)
+    np.random.seed(job.seed)  # noqa: NPY002 - SDV draws from the global generators
+    torch.manual_seed(job.seed)
+    torch.set_num_threads(1)
+    facts = Metadata.detect_from_dataframe(rows, table_name=TABLE, infer_keys=None)
+    for name, column in facts.tables[TABLE].columns.items():
+        kind = _kind(rows[name], column["sdtype"])
+        if name == job.primary_key:
+            kind = "id"
+        if kind != column["sdtype"]:
+            facts.update_column(table_name=TABLE, column_name=name, sdtype=kind)
+    if job.primary_key:
+        facts.set_primary_key(job.primary_key, table_name=TABLE)
+    facts.validate()
+    settings = {} if job.system == "copula" else {"enable_gpu": False}
+    model = SYNTHESIZERS[job.system](facts, **settings)
+    model.fit(rows)
+    return lambda count: model.sample(num_rows=count)
+
+
+def _kind(column: Any, found: str) -> str:
+    """Return SDV's kind of a column; what SDV found stands if it comes from the values."""
+    if column.dtype.kind == "b":
+        return "boolean"
+    if column.dtype.kind in "iuf":
+        return "numerical" if found not in {"numerical", "categorical"} else found
+    return "datetime" if column.dtype.kind == "M" else "categorical"
+
+
+if __name__ == "__main__":
+    main(frame, learn)

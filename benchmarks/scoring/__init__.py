@@ -1,0 +1,1 @@
+"""One judge for the rows of every system, blind to which system made them."""
