@@ -17,6 +17,7 @@ from syntheflow_server.engine.cvae.recipe import Recipe
 from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Structure
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
+from syntheflow_server.engine.privacy.fit import fit_private
 from syntheflow_server.engine.relations import find_relations
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.training.analysis import Analysis, analyse
@@ -51,6 +52,8 @@ def fit(
     that cannot be kept, naming them.
     """
     schema = schema.checked()
+    if settings.epsilon is not None:
+        return fit_private(schema, tables, settings, report)
     progress = _Progress(report)
     progress.reading("reading keys")
     thinned = thin(schema, tables, settings.holdout_share, settings.seed)
