@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from syntheflow import generation, messages, uploads, values
+from syntheflow import generation, messages, uploads, values, wishes
 from syntheflow.errors import SyntheflowError
 from syntheflow.resources import (
     OnProgress,
@@ -102,10 +103,19 @@ class Client(Resources):
         time_limit_seconds: float | None = None,
         engine: str = "",
         holdout_share: float | None = None,
+        rare_holders: int | None = None,
+        epsilon: float | None = None,
+        delta: float | None = None,
+        base: str = "",
         wait: bool = True,
         on_progress: OnProgress | None = None,
     ) -> values.Job:
         """Learn a dataset and return the job, whose `result` names the model.
+
+        A value held by fewer than `rare_holders` rows (3 if None) is never put out as it
+        is. With `epsilon` the training is (epsilon, delta)-differentially private; `delta`
+        None means one in ten times the number of persons. `base` is an earlier model of
+        the same tables from which it starts.
 
         Waits for the end by default; `on_progress` then hears the job at each change,
         and a job that fails or is cancelled raises SyntheflowError.
@@ -116,6 +126,9 @@ class Client(Resources):
             engine=engine,
             seed=seed,
             holdout_share=holdout_share,
+            rare_holders=rare_holders,
+            privacy=_budget(epsilon, delta),
+            base_model=resource_name("models", base) if base else "",
             request_id=new_request_id(),
         )
         if time_limit_seconds is not None:
@@ -148,6 +161,10 @@ class Client(Resources):
         tables: Sequence[str] = (),
         window: generation.Window | None = None,
         format: str = "arrow",  # noqa: A002 - the name that the contract gives it
+        where: wishes.Where = (),
+        temperature: float = 1.0,
+        given: wishes.Given | None = None,
+        fill_missing: bool = False,
     ) -> Iterator[values.Fragment]:
         """Stream synthetic rows as the server's bytes.
 
@@ -155,6 +172,12 @@ class Client(Resources):
         tables; `window` (table, first row, rows; 0 rows means to the end) picks rows of
         one. `format` is arrow, csv, json, jsonl or parquet. Closing the iterator stops
         the server. A broken stream raises here; `batches` and `read` go on instead.
+
+        `where` are conditions that every row keeps: Condition values or texts such as
+        "age >= 30" (see `syntheflow.conditions`). `temperature` below 1 keeps rows to what
+        is frequent, above 1 lets them stray. `given` maps tables to rows to be completed
+        (a path, a pyarrow, pandas or polars table, or a dataset's name): their cells come
+        out as given, with `fill_missing` the missing ones are drawn too.
         """
         request = generation.request(
             resource_name("models", model),
@@ -164,8 +187,26 @@ class Client(Resources):
             tables=tables,
             window=window,
             form=format,
+            conditions=self._conditions(model, where),
+            temperature=temperature,
         )
-        return generation.fragments(self._transport, request)
+        if not given and not fill_missing:
+            return generation.fragments(self._transport, request)
+        return self._completed(request, given or {}, fill_missing=fill_missing)
+
+    def _completed(
+        self,
+        request: synthesis_service_pb2.GenerateRequest,
+        given: wishes.Given,
+        *,
+        fill_missing: bool,
+    ) -> Iterator[values.Fragment]:
+        with wishes.completions(self, given, fill_missing=fill_missing) as completions:
+            request.completions.extend(completions)
+            yield from generation.fragments(self._transport, request)
+
+    def _conditions(self, model: str, where: wishes.Where) -> tuple[values.Condition, ...]:
+        return wishes.conditions_of(where, lambda: self.get_model(model))
 
     def generate_files(
         self,
@@ -194,10 +235,14 @@ class Client(Resources):
         scale: float = 1.0,
         rows: Mapping[str, int] | None = None,
         tables: Sequence[str] = (),
+        **wish: Any,
     ) -> dict[str, pa.Table]:
-        """Return all tables (or those asked) in memory, by name."""
+        """Return all tables (or those asked) in memory, by name.
+
+        `wish` are further arguments of `generate`, such as `where`.
+        """
         return generation.read_tables(
-            self.generate(model, seed=seed, scale=scale, rows=rows, tables=tables)
+            self.generate(model, seed=seed, scale=scale, rows=rows, tables=tables, **wish)
         )
 
     def batches(
@@ -210,21 +255,39 @@ class Client(Resources):
         seed: int = 0,
         scale: float = 1.0,
         sizes: Mapping[str, int] | None = None,
+        where: wishes.Where = (),
+        temperature: float = 1.0,
+        given: wishes.Given | None = None,
+        fill_missing: bool = False,
     ) -> generation.TableStream:
         """Stream one table as Arrow batches, from `start_row` on; 0 rows means to the end.
 
         If the connection breaks, the stream goes on at the next row: rows have
         addresses, so nothing is lost or repeated. `table` may be left out if the model
-        has only one; `sizes` are the `rows` of `generate`.
+        has only one; `sizes` are the `rows` of `generate`, the rest as there.
         """
         name = resource_name("models", model)
         chosen = table if table is not None else self.only_table(model)
+        conditions = self._conditions(model, where)
 
-        def ask(first: int, count: int) -> synthesis_service_pb2.GenerateRequest:
-            window = (chosen, first, count)
-            return generation.request(name, seed=seed, scale=scale, rows=sizes, window=window)
+        def ask(
+            first: int, count: int, completions: generation.Completions
+        ) -> synthesis_service_pb2.GenerateRequest:
+            return generation.request(
+                name,
+                seed=seed,
+                scale=scale,
+                rows=sizes,
+                window=(chosen, first, count),
+                conditions=conditions,
+                temperature=temperature,
+                completions=completions,
+            )
 
-        return generation.TableStream(self._transport, ask, start_row, row_count)
+        def hold() -> AbstractContextManager[generation.Completions]:
+            return wishes.completions(self, given or {}, fill_missing=fill_missing)
+
+        return generation.TableStream(self._transport, ask, start_row, row_count, hold)
 
     def read(
         self, model: str, *, table: str | None = None, rows: int | None = None, **what: Any
@@ -249,3 +312,16 @@ class Client(Resources):
             code="INVALID_ARGUMENT",
             reason="TABLE_NEEDED",
         )
+
+
+def _budget(
+    epsilon: float | None, delta: float | None
+) -> synthesis_service_pb2.PrivacyBudget | None:
+    """Return the message of a privacy budget; None without one."""
+    if epsilon is None:
+        if delta is not None:
+            raise SyntheflowError(
+                "delta needs epsilon", code="INVALID_ARGUMENT", reason="PRIVACY_INVALID"
+            )
+        return None
+    return synthesis_service_pb2.PrivacyBudget(epsilon=epsilon, delta=delta)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from syntheflow.errors import SyntheflowError
 from syntheflow.messages import FORMATS
 from syntheflow.streams import ArrowDecoder, parse_fragment
 from syntheflow.v1 import synthesis_service_pb2
+from syntheflow.values import Condition
+from syntheflow.wishes import condition_message
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
 
 _RESUME_SECONDS = 15.0
 Window = tuple[str, int, int]
-Ask = Callable[[int, int], synthesis_service_pb2.GenerateRequest]
+Completions = list[synthesis_service_pb2.Completion]
+Ask = Callable[[int, int, Completions], synthesis_service_pb2.GenerateRequest]
+Hold = Callable[[], AbstractContextManager[Completions]]
 
 
 def request(
@@ -31,6 +36,9 @@ def request(
     tables: Sequence[str] = (),
     window: Window | None = None,
     form: str = "arrow",
+    conditions: Iterable[Condition] = (),
+    temperature: float = 1.0,
+    completions: Iterable[synthesis_service_pb2.Completion] = (),
 ) -> synthesis_service_pb2.GenerateRequest:
     """Return the message; `window` is (table, first row, rows; 0 rows means to the end)."""
     if form not in FORMATS or form == "excel":
@@ -44,6 +52,12 @@ def request(
         raise SyntheflowError(
             "The scale must be more than 0", code="INVALID_ARGUMENT", reason="SCALE_INVALID"
         )
+    if not temperature > 0:  # likewise
+        raise SyntheflowError(
+            "The temperature must be more than 0",
+            code="INVALID_ARGUMENT",
+            reason="TEMPERATURE_INVALID",
+        )
     message = synthesis_service_pb2.GenerateRequest(
         model=model,
         seed=seed,
@@ -54,6 +68,9 @@ def request(
         ],
         tables=tables,
         format=synthesis_service_pb2.Format.Name(FORMATS[form]),
+        conditions=map(condition_message, conditions),
+        temperature=temperature,
+        completions=completions,
     )
     if window is not None:
         table, start, count = window
@@ -76,24 +93,32 @@ def fragments(
 class TableStream:
     """One table's batches from `start` on, `count` rows or, if 0, to the end.
 
-    `ask` makes the request of a window. `schema` is known once the stream has begun.
+    `ask` makes the request of a window; `hold` keeps the rows to be completed for as long
+    as the stream lasts. `schema` is known once the stream has begun.
     If the connection breaks after the stream has begun, it goes on at the next row.
     """
 
-    def __init__(self, transport: Transport, ask: Ask, start: int, count: int) -> None:
+    def __init__(
+        self, transport: Transport, ask: Ask, start: int, count: int, hold: Hold | None = None
+    ) -> None:
         self._transport = transport
         self._ask = ask
+        self._hold: Hold = hold or (lambda: nullcontext([]))
         self._start = start
         self._count = count
         self._given = 0
         self.schema: pa.Schema | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
+        with self._hold() as completions:
+            yield from self._batches(completions)
+
+    def _batches(self, completions: Completions) -> Iterator[pa.RecordBatch]:
         pause, give_up = 0.1, 0.0
         while True:
             before = self._given
             try:
-                yield from self._attempt()
+                yield from self._attempt(completions)
             except SyntheflowError as error:
                 if self._all_given(error):
                     return
@@ -107,10 +132,11 @@ class TableStream:
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
 
-    def _attempt(self) -> Iterator[pa.RecordBatch]:
+    def _attempt(self, completions: Completions) -> Iterator[pa.RecordBatch]:
         decoder = ArrowDecoder()
         count = self._count and self._count - self._given
-        stream = fragments(self._transport, self._ask(self._start + self._given, count))
+        asked = self._ask(self._start + self._given, count, completions)
+        stream = fragments(self._transport, asked)
         for fragment in stream:
             batches = decoder.feed(fragment.data)
             self.schema = self.schema or decoder.schema

@@ -141,12 +141,26 @@ def model(message: model_service_pb2.Model) -> values.Model:
         seed=message.seed,
         train_seconds=message.train_seconds,
         bytes=message.bytes,
-        tables=tuple(
-            values.TableCard(**{name: getattr(card, name) for name in values.TableCard.__slots__})
-            for card in message.tables
-        ),
-        versions=dict(message.versions),
+        tables=tuple(_card(card) for card in message.tables),
+        versions=dict(sorted(message.versions.items())),
+        settings=dict(sorted(message.settings.items())),
+        base_model=message.base_model,
     )
+
+
+def _card(message: model_service_pb2.TableCard) -> values.TableCard:
+    plain = {name: getattr(message, name) for name in values.TableCard.__slots__}
+    plain["relations"] = tuple(message.relations)
+    plain["privacy"] = tuple(
+        values.PrivacySpending(
+            spent_on=entry.spent_on,
+            epsilon=entry.epsilon,
+            delta=entry.delta,
+            mechanism=entry.mechanism,
+        )
+        for entry in message.privacy
+    )
+    return values.TableCard(**plain)
 
 
 def job(message: job_service_pb2.Job) -> values.Job:

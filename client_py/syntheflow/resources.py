@@ -22,6 +22,7 @@ from syntheflow.v1 import (
 )
 
 _AWAY_SECONDS = 15.0
+_AWAY = frozenset({BROKEN, UNREACHABLE, "DRAINING"})
 OnProgress = Callable[[values.Job], None]
 
 
@@ -138,7 +139,8 @@ class Resources:
     def wait(self, job: str, *, on_progress: OnProgress | None = None) -> values.Job:
         """Return the job when it has succeeded; SyntheflowError if it fails or is cancelled.
 
-        Once the job was seen, a server that is away for some seconds is waited for.
+        Once the job was seen, a server that is away for some seconds is waited for; a
+        training goes on when it is back.
         """
         last: values.Job | None = None
         lost_at: float | None = None
@@ -149,7 +151,7 @@ class Resources:
                     if on_progress is not None:
                         on_progress(last)
             except SyntheflowError as error:
-                if last is None or error.reason not in {BROKEN, UNREACHABLE}:
+                if last is None or error.reason not in _AWAY:
                     raise
                 lost_at = lost_at or time.monotonic()
                 if time.monotonic() - lost_at > _AWAY_SECONDS:

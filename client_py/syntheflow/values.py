@@ -103,9 +103,54 @@ class Dataset(Resource):
     etag: str
 
 
+Scalar = str | int | float | bool | None
+"""A value of a cell: dates, times and decimals as text, None is the missing value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition(Value):
+    """What the values of one column must be in every generated row.
+
+    Exactly one of: `values` (one of these), `low` and `high` (from one to the other, both
+    included, one may be None), `shares` (these values with these shares of the rows, the
+    others in their natural proportions). `table` may be empty if the model has only one.
+    """
+
+    column: str
+    table: str = ""
+    values: tuple[Scalar, ...] = ()
+    low: Scalar = None
+    high: Scalar = None
+    shares: tuple[tuple[Scalar, float], ...] = ()
+
+    @property
+    def ranged(self) -> bool:
+        """True if it is a range."""
+        return self.low is not None or self.high is not None
+
+    @property
+    def where(self) -> str:
+        """Table and column, for messages."""
+        return f"{self.table}.{self.column}" if self.table else self.column
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacySpending(Value):
+    """One entry of a privacy ledger: what was paid for, and what it took of the budget."""
+
+    spent_on: str
+    epsilon: float
+    delta: float
+    mechanism: str
+
+
 @dataclass(frozen=True, slots=True)
 class TableCard(Value):
-    """What a model knows of one table: shapes and settings, no values."""
+    """What a model knows of one table: shapes and settings, no values.
+
+    `relations` are the exact relations between columns in words; `stopped` says why the
+    training ended; `privacy` is empty without differential privacy. Losses: nats a row.
+    """
 
     table: str
     train_rows: int
@@ -117,11 +162,19 @@ class TableCard(Value):
     validation_loss: float
     train_seconds: float
     owner_table: str
+    train_loss: float = 0.0
+    stopped: str = ""
+    relations: tuple[str, ...] = ()
+    privacy: tuple[PrivacySpending, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Model(Resource):
-    """What training a dataset yields."""
+    """What training a dataset yields.
+
+    `settings` are those of the training, by name; `base_model` names the model that it
+    started from, if any.
+    """
 
     dataset: str
     engine: str
@@ -131,6 +184,8 @@ class Model(Resource):
     bytes: int
     tables: tuple[TableCard, ...]
     versions: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict)
+    base_model: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ def test_the_import_takes_less_than_300_ms():
 
 def test_the_public_names_are_these():
     assert set(syntheflow.__all__) == {
-        "Client", "Column", "Dataset", "ForeignKey", "Fragment", "Job", "JobFailure", "Model",
-        "Report", "Schema", "Score", "SyntheflowError", "Table", "TableCard", "TableScores",
-        "TableSummary", "Violation", "WrittenFile",
+        "Client", "Column", "Condition", "Dataset", "ForeignKey", "Fragment", "Job", "JobFailure",
+        "Model", "PrivacySpending", "Report", "Schema", "Score", "SyntheflowError", "Table",
+        "TableCard", "TableScores", "TableSummary", "Violation", "WrittenFile",
     }  # fmt: skip
     assert all(hasattr(syntheflow, name) for name in syntheflow.__all__)
