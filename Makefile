@@ -34,8 +34,8 @@ proto: $(TOOLS)/.ready ## make the Python stubs anew from proto/
 serve: $(VENV)/.ready ## start a server on this machine, data in ./syntheflow-data
 	$(RUN)/syntheflow serve
 
-bench: $(VENV)/.ready ## memory of a Generate of 20 million rows; see benchmarks/ for more
-	$(RUN)/python benchmarks/generate_memory.py
+bench: $(VENV)/.ready ## one table, ours beside cheap peers, the quick form; see docs/benchmarks.md
+	$(RUN)/python benchmarks/single_table.py $(ARGS)
 
 clean: ## remove what make made: environments, caches, demo-output (not syntheflow-data)
 	rm -rf $(VENV) $(TOOLS) demo-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
