@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, Self
 
 import pyarrow as pa
@@ -134,6 +136,25 @@ def _read(items: Sequence[Item], parts: Sequence[str], text: str) -> list[str] |
         found.append(text[at:])
         at = len(text)
     return found if at == len(text) else None
+
+
+def splits(relation: Composed) -> bool:
+    """Return whether a composed string tells its parts: whole ones with signs between them."""
+    items = relation.items
+    apart = all(_FIXED in {left.place, right.place} for left, right in pairwise(items))
+    parts = [item for item in items if item.place != _FIXED]
+    once = len({item.place for item in parts}) == len(parts)
+    return apart and once and all(item.text == "whole" and item.place >= 0 for item in parts)
+
+
+def parts_of(relation: Composed, text: str | None) -> list[str | None]:
+    """Return the needed columns' strings that compose `text`, None where it is not made so."""
+    pattern = "".join(
+        re.escape(item.text) if item.place == _FIXED else f"(?P<p{item.place}>.*?)"
+        for item in relation.items
+    )
+    found = re.fullmatch(pattern, text, re.DOTALL) if text is not None else None
+    return [found[f"p{place}"] if found else None for place in range(len(relation.needs))]
 
 
 def find(sample: Sight, free: tuple[str, ...]) -> list[Composed]:

@@ -19,6 +19,7 @@ from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.order import OrderKeeper
 from syntheflow_server.engine.sampling.rng import generator, key_of
 from syntheflow_server.engine.sampling.runtime import Runtime
+from syntheflow_server.engine.sampling.spec import SampleSpec
 
 Ints = npt.NDArray[np.int64]
 _BATCH = 16_384
@@ -27,7 +28,12 @@ _SMALLEST = 32
 
 
 def draw_root(
-    runtime: Runtime, table: str, seed: int, unit: int, place: tuple[int, int, int], beat: Beat
+    runtime: Runtime,
+    table: str,
+    spec: SampleSpec,
+    unit: int,
+    place: tuple[int, int, int],
+    beat: Beat,
 ) -> Frame:
     """Return the frame of a root table's block `unit`.
 
@@ -37,16 +43,19 @@ def draw_root(
     blank = np.zeros((rows, runtime.layout(table).size), np.uint16)
     frame = Frame(table, unit, first_row, rows, blank)
     if table in runtime.samplers and rows:
-        uniforms = _uniforms(runtime, frame, seed)
-        given = _given(runtime.table(table), frame, seed, asked)
-        frame.codes = runtime.samplers[table].sample(uniforms, given=given, restrict=beat.restrict)
+        frame.codes = runtime.samplers[table].sample(
+            uniforms_of(runtime, frame, spec.seed),
+            given=tokens_of_keys(runtime.table(table), frame, spec.seed, asked),
+            restrict=beat.restrict,
+            temperature=spec.temperature,
+        )
     return frame
 
 
 def draw_children(
     runtime: Runtime,
     table: str,
-    seed: int,
+    spec: SampleSpec,
     above: Frame,
     first_row: int,
     counts: Ints,
@@ -60,23 +69,24 @@ def draw_children(
     sequence = model.structure.sequence
     keeper = None
     if sequence and sequence.order and above.rows:
-        keeper = _keeper(runtime, frame, seed, counts, beat)
+        keeper = _keeper(runtime, frame, spec.seed, counts, beat)
         frame.order = keeper.values[:-1]
     elif sequence and sequence.order:
         frame.order = np.zeros(0, np.int64)
     if frame.rows and table in runtime.samplers:
         with torch.inference_mode():
-            _Siblings(runtime, frame, seed, counts, keeper, beat).draw()
+            _Siblings(runtime, frame, spec, counts, keeper, beat).draw()
     return frame
 
 
-def _uniforms(runtime: Runtime, frame: Frame, seed: int) -> npt.NDArray[np.float32]:
+def uniforms_of(runtime: Runtime, frame: Frame, seed: int) -> npt.NDArray[np.float32]:
+    """Return the uniforms [n, T] that the frame's tokens are drawn with."""
     rng = generator(seed, frame.table, frame.unit, "tokens")
     size = (frame.rows, runtime.layout(frame.table).size)
     return rng.random(size, dtype=np.float32)
 
 
-def _given(
+def tokens_of_keys(
     model: TableModel, frame: Frame, seed: int, asked: int
 ) -> dict[int, npt.NDArray[np.uint16]] | None:
     """Return the tokens of grid keys and of all that telling keys decide, by the row number.
@@ -188,7 +198,7 @@ class _Siblings:
         self,
         runtime: Runtime,
         frame: Frame,
-        seed: int,
+        spec: SampleSpec,
         counts: Ints,
         keeper: OrderKeeper | None,
         beat: Beat,
@@ -197,9 +207,10 @@ class _Siblings:
         model = runtime.table(frame.table)
         self.net = runtime.relatives[frame.table]
         self.sampler = runtime.samplers[frame.table]
-        self.history = model.history
-        self.uniforms = np.pad(_uniforms(runtime, frame, seed), ((0, 1), (0, 0)))
-        self.state = self._owner_state(seed)
+        self.history, self.rules = model.history, model.rules
+        self.uniforms = np.pad(uniforms_of(runtime, frame, spec.seed), ((0, 1), (0, 0)))
+        self.temperature = spec.temperature
+        self.state = self._owner_state(spec.seed)
         self.codes = np.zeros((frame.rows + 1, model.layout.size), np.uint16)
         self.owner, self.position, self.count = with_silent_row(frame.owner, counts)
 
@@ -277,9 +288,12 @@ class _Siblings:
         if self.keeper is not None:
             self.keeper.rows = rows
         self.beat()
-        restrict = self.beat.restrict if self.keeper is None else self.keeper
+        restrict = self.rules.before(self.beat.restrict if self.keeper is None else self.keeper)
         self.codes[rows] = self.sampler.sample(
-            self.uniforms[rows], context=context, restrict=restrict
+            self.uniforms[rows],
+            context=context,
+            restrict=restrict,
+            temperature=self.temperature,
         )
 
 

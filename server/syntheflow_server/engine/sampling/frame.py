@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from syntheflow_server.engine.relations.sheet import Sheet
+from syntheflow_server.engine.sampling.guides import Guide
 
 Ints = npt.NDArray[np.int64]
 
@@ -17,7 +21,8 @@ class Frame:
 
     `codes` [rows, T] are the tokens; `owner` [rows] indexes the owner's frame; `order`
     [rows] holds the order column's numbers. `columns` are decoded values, `parents` the
-    rows that links refer to (-1: none), both filled as they are needed.
+    rows that links refer to (-1: none), both filled as they are needed. Where something
+    is asked of the rows, `sheet` and `guides` by column hold what.
     """
 
     table: str
@@ -30,6 +35,8 @@ class Frame:
     order: Ints | None = None
     columns: dict[str, pa.Array] = field(default_factory=dict)
     parents: dict[str, Ints] = field(default_factory=dict)
+    sheet: Sheet | None = None
+    guides: Mapping[str, Guide] = field(default_factory=dict)
 
     @property
     def row_numbers(self) -> Ints:

@@ -52,7 +52,7 @@ class SamplePlan:
 
     Units are numbered root table by root table. Beyond `unit_count` lie the units of
     `unbounded` tables past their size: number `unit_count + k + b * len(unbounded)` is
-    block b of the k-th.
+    block b of the k-th. `seeds` are given rows, some columns of theirs, by table.
     """
 
     spec: SampleSpec
@@ -69,6 +69,14 @@ class SamplePlan:
     parents: dict[str, ParentIndex] = field(default_factory=dict)
     levels: dict[str, LevelIndex] = field(default_factory=dict)
     keys: dict[str, dict[str, pa.Array]] = field(default_factory=dict)
+    seeds: dict[str, pa.Table] = field(default_factory=dict)
+
+    @classmethod
+    def alone(cls, table: str, rows: int) -> SamplePlan:
+        """Return the plan of `rows` rows of one table that needs no other."""
+        names = (table,)
+        spec = SampleSpec()
+        return cls(spec, {table: rows}, names, {table: table}, {table: rows}, (), names)
 
     @property
     def unit_count(self) -> int:
@@ -153,6 +161,7 @@ class SamplePlan:
         keys = [(table, column) for table, held in self.keys.items() for column in held]
         for number, (table, column) in enumerate(keys):
             arrays[f"key/{number}"] = array_to_bytes(self.keys[table][column])
+        arrays |= {f"seeds/{name}": table_to_bytes(rows) for name, rows in self.seeds.items()}
         facts = {
             "spec": self.spec.model_dump(),
             "table_rows": self.table_rows,
@@ -204,10 +213,20 @@ class SamplePlan:
                 plan.parents[rest] = ParentIndex(value, arrays[f"codes/{rest}"], stubs)
             elif kind == "level":
                 plan.levels[rest] = LevelIndex(value, arrays[f"degrees/{rest}"])
+            elif kind == "seeds":
+                plan.seeds[rest] = pa.ipc.open_stream(pa.py_buffer(value)).read_all()
             elif kind == "key":
                 table, column = facts["keys"][int(rest)]
                 plan.keys.setdefault(table, {})[column] = _mapped(value)
         return plan
+
+
+def table_to_bytes(rows: pa.Table) -> npt.NDArray[np.uint8]:
+    """Return rows as the bytes of an Arrow stream with a single batch."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows.combine_chunks())
+    return np.frombuffer(sink.getvalue(), np.uint8).copy()
 
 
 def _mapped(data: npt.NDArray[Any]) -> pa.Array:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from syntheflow_server.domain.errors import InvalidArgumentError, UnsupportedError, Violation
+from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.graph.codes import code_inputs
 from syntheflow_server.engine.graph.levels import filled
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat, Check
 from syntheflow_server.engine.sampling.crowds import spread_like
+from syntheflow_server.engine.sampling.demands import checked_seeds, demands_of, refuse
 from syntheflow_server.engine.sampling.needs import Needs
 from syntheflow_server.engine.sampling.plan import LevelIndex, ParentIndex, SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
+from syntheflow_server.engine.sampling.settle import check_demands
 from syntheflow_server.engine.sampling.shares import (
     UNLIMITED,
     parts_by_multiplier,
@@ -24,7 +29,7 @@ from syntheflow_server.engine.sampling.shares import (
     taken_below,
 )
 from syntheflow_server.engine.sampling.sizes import Sizes, Units
-from syntheflow_server.engine.sampling.spec import SampleSpec
+from syntheflow_server.engine.sampling.spec import SampleSpec, condition_error
 from syntheflow_server.engine.sampling.tree import LOOP
 from syntheflow_server.engine.sampling.unit import Unit
 from syntheflow_server.engine.sampling.values import Values
@@ -33,25 +38,39 @@ Ints = npt.NDArray[np.int64]
 
 
 def make_plan(
-    runtime: Runtime, spec: SampleSpec, check: Check, tables: frozenset[str] | None
+    runtime: Runtime,
+    spec: SampleSpec,
+    check: Check,
+    tables: frozenset[str] | None,
+    seeds: Mapping[str, pa.Table],
 ) -> SamplePlan:
-    """Return the plan for `tables` (None: all) of `spec`.
+    """Return the plan for `tables` (None: all) of `spec`, with given rows `seeds` by table.
 
     Tables without relatives cost nothing, whatever their size. Of other tables only
     what the rows of `tables` depend on is made.
     """
     family = runtime.model.family
     spec = spec.checked(family)
+    seeds = _checked_seeds(runtime, spec, seeds)
     roots = family.roots
     plan = SamplePlan(
         spec=spec,
-        table_rows={root: spec.root_rows(family, root) for root in roots},
+        table_rows={root: spec.root_rows(family, root) for root in roots}
+        | {table: len(rows) for table, rows in seeds.items()},
         roots=roots,
         root_of={table: family.root_of(table) for table in family.order},
         blocks=runtime.model.blocks,
-        unbounded=tuple(root for root in roots if _unbounded(runtime, root)),
+        unbounded=tuple(
+            root
+            for root in roots
+            if _unbounded(runtime, root) and root not in {*seeds, *spec.conditions}
+        ),
         tables=tuple(t for t in family.order if tables is None or t in tables),
+        seeds=seeds,
+        keys=_given_keys(runtime, seeds),
     )
+    for table in sorted({*seeds, *spec.conditions}):
+        check_demands(runtime, plan, table, Beat(check))
     needs = Needs(runtime.model, plan.tables)
     _check_grids(runtime, plan, needs)
     units = Units(runtime, plan, Beat(check))
@@ -65,6 +84,37 @@ def make_plan(
     for table in wanted:
         keeper.keep(table)
     return plan
+
+
+def _checked_seeds(
+    runtime: Runtime, spec: SampleSpec, seeds: Mapping[str, pa.Table]
+) -> dict[str, pa.Table]:
+    """Return the given rows in the model's types; raises if they, or conditions, cannot be."""
+    found = {}
+    for table, rows in seeds.items():
+        if table not in runtime.model.tables:
+            raise condition_error(table, "", "given rows: the model has no such table")
+        if spec.rows.get(table, len(rows)) != len(rows):
+            rule = "given rows: the table has as many rows as are given; do not ask for others"
+            raise condition_error(table, "", rule)
+        model = runtime.table(table)
+        found[table] = checked_seeds(model, rows, fill_missing=spec.fill_missing)
+    for table in sorted({*seeds, *spec.conditions}):
+        model = runtime.table(table)
+        given = tuple(found[table].column_names) if table in found else ()
+        refuse(model, demands_of(model, spec), given)
+    return found
+
+
+def _given_keys(runtime: Runtime, seeds: Mapping[str, pa.Table]) -> dict[str, dict[str, pa.Array]]:
+    """Return the keys in given rows, for references to them."""
+    keys = {}
+    for table, rows in seeds.items():
+        names = {name for maker in runtime.table(table).makers for name in maker.columns}
+        held = {n: combined(rows.column(n)) for n in rows.column_names if n in names}
+        if held:
+            keys[table] = held
+    return keys
 
 
 def _unbounded(runtime: Runtime, root: str) -> bool:
@@ -177,7 +227,7 @@ class _KeyKeeper:
     def keep(self, table: str) -> None:
         """Store what links to `table` need, after what its own keys need."""
         names = sorted(self._needs.keys.get(table, ()))
-        if not names or table in self._units.plan.keys:
+        if set(names) <= set(self._units.plan.keys.get(table, ())):
             return
         if table in self._busy:
             raise UnsupportedError(
@@ -199,7 +249,7 @@ class _KeyKeeper:
             for name in names:
                 held[name].append(self._values.column(frame, name))
         kinds = self._units.runtime.table(table).table
-        self._units.plan.keys[table] = {
+        self._units.plan.keys[table] = self._units.plan.keys.get(table, {}) | {
             name: pa.concat_arrays(parts) if parts else pa.array([], kinds.column(name).arrow)
             for name, parts in held.items()
         }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,16 @@ from syntheflow_server.engine.graph.structure import Link
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
 
+if TYPE_CHECKING:
+    from syntheflow_server.engine.sampling.frame import Frame
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Runtime:
     """A model with its samplers and the smallest step behind each code of a step piece.
+
+    `pilots` are rows by table, and `domains` the ends of columns by table and name, that
+    conditions are carried along relations with; both are filled as they are needed.
 
     `relatives` are copies of the graph networks in the precision that samples fastest.
     """
@@ -29,6 +36,8 @@ class Runtime:
     samplers: dict[str, TableSampler]
     relatives: dict[str, RelativesNetwork]
     lowest_steps: dict[str, npt.NDArray[np.int64]]
+    pilots: dict[str, Frame] = field(default_factory=dict)
+    domains: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: FittedModel) -> Runtime:

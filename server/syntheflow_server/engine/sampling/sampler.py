@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pyarrow as pa
 import torch
@@ -15,6 +17,8 @@ from syntheflow_server.engine.sampling.runtime import Runtime
 from syntheflow_server.engine.sampling.spec import SampleSpec
 from syntheflow_server.engine.sampling.unit import Unit
 from syntheflow_server.engine.sampling.values import Values
+
+_NO_SEEDS: Mapping[str, pa.Table] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,14 +46,17 @@ class Sampler:
         spec: SampleSpec,
         check: Check,
         tables: frozenset[str] | None = None,
+        seeds: Mapping[str, pa.Table] = _NO_SEEDS,
     ) -> SamplePlan:
         """Return the plan of a request for `tables` (None: for all).
 
         Which tables are asked for changes no row, only what the plan costs. `check` is
-        called between batches of rows and may raise CancelledError. Raises
-        InvalidArgumentError if the rows asked for cannot be had.
+        called between batches of rows and may raise CancelledError. `seeds` are rows of
+        tables without owner that are to be completed: the columns that they have come out
+        as they are, the others are drawn for them. Raises InvalidArgumentError if the rows
+        asked for cannot be had, UnsupportedError if conditions of this kind cannot.
         """
-        return make_plan(self._runtime, spec, check, tables)
+        return make_plan(self._runtime, spec, check, tables, seeds)
 
     def sample(
         self,

@@ -13,6 +13,7 @@ from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
+from syntheflow_server.engine.sampling.settle import is_asked, settle_root
 from syntheflow_server.engine.sampling.shares import UNLIMITED
 
 Ints = npt.NDArray[np.int64]
@@ -45,16 +46,21 @@ class Unit:
     def _root(self) -> Frame:
         table, size = self.root, self.plan.blocks[self.root]
         first = self.block * size
-        seed = self.plan.spec.seed
+        spec = self.plan.spec
         asked = self.plan.table_rows[table]
         rows = min(size, asked - first)
+        if is_asked(self.plan, table):
+            blank = np.zeros((rows, self.runtime.layout(table).size), np.uint16)
+            asked_for = Frame(table, self.block, first, rows, blank)
+            settle_root(self.runtime, self.plan, asked_for, self._beat)
+            return asked_for
         if table not in self.plan.unbounded:
             return draw_root(
-                self.runtime, table, seed, self.block, (first, rows, asked), self._beat
+                self.runtime, table, spec, self.block, (first, rows, asked), self._beat
             )
         # Rows that may be read beyond the table's size must not depend on that size: the
         # whole block is made, and cut where the table ends.
-        frame = draw_root(self.runtime, table, seed, self.block, (first, size, asked), self._beat)
+        frame = draw_root(self.runtime, table, spec, self.block, (first, size, asked), self._beat)
         if not self._beyond and rows < size:
             frame.rows, frame.codes = rows, frame.codes[:rows]
         return frame
@@ -66,8 +72,8 @@ class Unit:
             before = int(self.plan.parts_before[table][self.block])
             counts = share.counts(counts, before)
         first = self.plan.first_row(table, self.block)
-        seed = self.plan.spec.seed
-        return draw_children(self.runtime, table, seed, above, first, counts, self._beat)
+        spec = self.plan.spec
+        return draw_children(self.runtime, table, spec, above, first, counts, self._beat)
 
     def proposed(self, table: str) -> Ints:
         """Return how many rows of `table` each owner row in this unit would have by itself."""

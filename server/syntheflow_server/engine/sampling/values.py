@@ -14,6 +14,7 @@ from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations import Ref, Relation, agreed
+from syntheflow_server.engine.relations.moving import met
 from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.links import Resolver
@@ -80,6 +81,8 @@ class Values:
                 hinted = {h.makes[0]: self._decoded(frame, model, h.makes[0]) for h in hints}
                 made = agreed(made, hints, hinted)
         frame.columns[name] = combined(made)
+        if frame.sheet is not None:
+            frame.columns[name] = met(frame.columns[name], name, frame.sheet, model.relations)
 
     def _key(self, frame: Frame, model: TableModel, name: str) -> pa.Array:
         seed = self._plan.spec.seed
@@ -157,6 +160,10 @@ class Values:
         assert piece.codec is not None
         rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"value {name}")
         uniforms = rng.random((frame.rows, piece.codec.draws))
+        if name in frame.guides:
+            again = generator(self._plan.spec.seed, frame.table, frame.unit, f"within {name}")
+            spare = again.random((frame.rows, 2))
+            return frame.guides[name].decode(frame.codes, uniforms, spare)
         return piece.codec.decode(frame.codes[:, piece.where], uniforms)
 
 

@@ -1,0 +1,174 @@
+"""What a request asks of a table's columns, read and checked against the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from syntheflow_server.domain.errors import InvalidArgumentError, UnsupportedError
+from syntheflow_server.engine.encoding.base import combined
+from syntheflow_server.engine.model import TableModel
+from syntheflow_server.engine.relations.cells import is_ordered, limits, numbers_of
+from syntheflow_server.engine.relations.invert import refusal
+from syntheflow_server.engine.sampling.rng import generator
+from syntheflow_server.engine.sampling.scalars import array_of
+from syntheflow_server.engine.sampling.spec import Condition, SampleSpec, condition_error
+
+Ints = npt.NDArray[np.int64]
+_FAMILY = "REFERENCED_COLUMN"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """A condition in the column's type: a set of values, a range of numbers, or shares."""
+
+    column: str
+    values: pa.Array
+    low: Any
+    high: Any
+    shares: tuple[float, ...] = ()
+
+    @property
+    def fixed(self) -> bool:
+        """True if the column holds one value in every row."""
+        return len(self.values) == 1 and not self.shares
+
+
+def demands_of(model: TableModel, spec: SampleSpec) -> tuple[Demand, ...]:
+    """Return the demands on the model's table; InvalidArgumentError names what is wrong."""
+    table = model.table.name
+    conditions = spec.conditions.get(table, ())
+    columns = [condition.column for condition in conditions]
+    for condition in conditions:
+        if condition.column not in model.table.column_names:
+            raise condition_error(table, condition.column, "the table has no such column")
+        if condition.shares and columns.count(condition.column) > 1:
+            rule = "a column with shares can have no other condition"
+            raise condition_error(table, condition.column, rule)
+    return tuple(_demand(model, condition) for condition in conditions)
+
+
+def _demand(model: TableModel, condition: Condition) -> Demand:
+    table, column = model.table.name, model.table.column(condition.column)
+    kind = column.arrow
+    low, high = limits(kind)
+    try:
+        if condition.shares:
+            values = array_of([value for value, _ in condition.shares], kind)
+            return Demand(column.name, values, low, high, tuple(s for _, s in condition.shares))
+        if condition.values:
+            values = array_of(condition.values, kind).unique()
+            if values.null_count and not column.nullable:
+                raise condition_error(table, column.name, "the column is never missing")
+            return Demand(column.name, values, low, high)
+        if not is_ordered(kind):
+            raise condition_error(table, column.name, f"a {kind} column has no ranges")
+        ends = array_of((condition.low, condition.high), kind)
+    except ValueError as error:
+        raise condition_error(table, column.name, str(error)) from None
+    numbers, missing = numbers_of(ends)
+    low = low if missing[0] else numbers[0]
+    high = high if missing[1] else numbers[1]
+    if low > high:
+        raise condition_error(table, column.name, "the range is empty: low is above high")
+    return Demand(column.name, pa.array([], kind), low, high)
+
+
+def refuse(model: TableModel, demands: tuple[Demand, ...], given: tuple[str, ...]) -> None:
+    """Raise UnsupportedError if conditions or `given` columns are of a kind that cannot be met."""
+    structure, table = model.structure, model.table.name
+    asked = {demand.column for demand in demands}
+    if (asked or given) and structure.owner:
+        raise _unsupported(
+            table, "", f"its rows belong to rows of {structure.owner.parent_table!r};"
+            " conditions and given rows are possible for tables without an owner"
+        )  # fmt: skip
+    made = {name for maker in model.makers for name in maker.columns}
+    linked = {name for link in structure.links for name in link.key.child_columns}
+    unique = {name for names in structure.distinct for name in names}
+    for name in sorted(asked | set(given)):
+        if name in linked:
+            rule = "it refers to another table; leave it out, its rows are drawn"
+            raise _unsupported(table, name, rule)
+        if name in unique or (name in made and name not in given):
+            rule = "it is part of a key that is made from row numbers; give it in rows instead"
+            raise _unsupported(table, name, rule)
+    for maker in model.makers:
+        if set(given) & set(maker.columns) and not set(maker.columns) <= set(given):
+            rule = f"the key ({', '.join(maker.columns)}) must be given whole or not at all"
+            raise _unsupported(table, maker.columns[0], rule)
+    fixed = set(given) | {demand.column for demand in demands if demand.fixed}
+    for relation in model.relations:
+        if rule := refusal(relation, asked | set(given), fixed):
+            raise _unsupported(table, min((asked | set(given)) & set(relation.makes)), rule)
+    network = model.network
+    if (asked or given) and network is not None and not network.shape.any_given:
+        raise _unsupported(table, "", "the model was trained before this was possible; train anew")
+
+
+def checked_seeds(model: TableModel, seeds: pa.Table, *, fill_missing: bool) -> pa.Table:
+    """Return the given rows in the model's types; InvalidArgumentError names what is wrong."""
+    table, columns = model.table.name, {}
+    for name in seeds.column_names:
+        if name not in model.table.column_names:
+            raise _bad_rows(table, name, "the model's table has no such column")
+        if name in columns:
+            raise _bad_rows(table, name, "the column is given twice")
+        column = model.table.column(name)
+        try:
+            values = combined(seeds.column(name).cast(column.arrow))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise _bad_rows(table, name, f"its values are not all of type {column.type}") from None
+        if pa.types.is_floating(values.type) and pc.any(pc.is_inf(values)).as_py():
+            raise _bad_rows(table, name, "it holds infinite values")
+        if values.null_count and not column.nullable and not fill_missing:
+            raise _bad_rows(table, name, "the column is never missing, but given cells are")
+        columns[name] = values
+    if not columns:
+        raise _bad_rows(table, "", "the given rows have no column")
+    given = pa.table(columns)
+    for maker in model.makers:
+        if set(maker.columns) <= set(columns):
+            _check_key(table, given.select(maker.columns))
+    return given
+
+
+def _check_key(table: str, keys: pa.Table) -> None:
+    names = keys.column_names
+    if any(keys.column(name).null_count for name in names):
+        raise _bad_rows(table, names[0], "a key cannot be missing")
+    if len(keys.group_by(names).aggregate([])) < len(keys):
+        raise _bad_rows(table, names[0], f"the key ({', '.join(names)}) is not unique")
+
+
+def _bad_rows(table: str, column: str, rule: str) -> InvalidArgumentError:
+    return condition_error(table, column, f"given rows: {rule}")
+
+
+def _unsupported(table: str, column: str, rule: str) -> UnsupportedError:
+    where = f"column {column!r} of table {table!r}" if column else f"table {table!r}"
+    return UnsupportedError(
+        f"{where} cannot be conditioned: {rule}",
+        reason="CONDITION_UNSUPPORTED",
+        metadata={"table": table} | ({"column": column} if column else {}),
+    )
+
+
+def share_classes(
+    shares: tuple[float, ...], rows: int, seed: int, table: str, unit: int, column: str
+) -> Ints:
+    """Return for each row which share it belongs to, `len(shares)` for the rest.
+
+    Systematic: each share holds in the unit to within one row; which rows, is random.
+    """
+    rng = generator(seed, table, unit, f"shares {column}")
+    ends = np.cumsum(shares)
+    places = (np.arange(rows) + rng.random()) / max(rows, 1)
+    if ends[-1] > 1 - 1e-9:
+        ends[-1] = np.inf
+    return rng.permutation(np.searchsorted(ends, places, side="right"))

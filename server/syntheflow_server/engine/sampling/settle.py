@@ -1,0 +1,254 @@
+"""Draw rows of which something is asked: by conditions, or by cells that are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from syntheflow_server.domain.errors import InvalidArgumentError
+from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.model import TableModel
+from syntheflow_server.engine.relations.cells import (
+    NoRowError,
+    is_ordered,
+    numbers_of,
+)
+from syntheflow_server.engine.relations.invert import in_order, push
+from syntheflow_server.engine.relations.sheet import Sheet
+from syntheflow_server.engine.sampling.beat import Beat
+from syntheflow_server.engine.sampling.demands import Demand, demands_of, share_classes
+from syntheflow_server.engine.sampling.draw import tokens_of_keys, uniforms_of
+from syntheflow_server.engine.sampling.frame import Frame
+from syntheflow_server.engine.sampling.guides import Guide, knows
+from syntheflow_server.engine.sampling.plan import SamplePlan
+from syntheflow_server.engine.sampling.rng import generator
+from syntheflow_server.engine.sampling.runtime import Runtime
+from syntheflow_server.engine.sampling.spec import condition_error
+from syntheflow_server.engine.sampling.values import Values
+
+Ints = npt.NDArray[np.int64]
+_PILOT_ROWS = 4096
+_TRIAL_ROWS = 64
+_PILOT_UNIT = -1
+
+
+def is_asked(plan: SamplePlan, table: str) -> bool:
+    """Return whether conditions or given rows say anything of the table's rows."""
+    return bool(plan.spec.conditions.get(table)) or table in plan.seeds
+
+
+def check_demands(runtime: Runtime, plan: SamplePlan, table: str, beat: Beat) -> None:
+    """Raise InvalidArgumentError if no row of the table meets the request's conditions."""
+    model = runtime.table(table)
+    demands = demands_of(model, plan.spec)
+    for demand in demands:
+        piece = model.layout.find(PieceKind.COLUMN, demand.column)
+        if piece is not None and not knows(piece, demand.values).all():
+            rule = "the model knows no such value; rows with values of your own can be given"
+            raise condition_error(table, demand.column, rule)
+    rows = min(_TRIAL_ROWS, plan.table_rows[table])
+    if not demands or not rows:
+        return
+    frame = Frame(table, 0, 0, rows, np.zeros((rows, model.layout.size), np.uint16))
+    settling = _Settling(runtime, plan, frame, beat, strict=True)
+    try:
+        settling.ask(demands)
+        settling.run()
+    except NoRowError as error:
+        name = error.name if error.name in model.table.column_names else demands[0].column
+        raise _impossible(table, name) from None
+
+
+def _impossible(table: str, column: str) -> InvalidArgumentError:
+    rule = "no row that the model can make meets the conditions on it and on what it depends on"
+    return condition_error(table, column, rule)
+
+
+def settle_root(runtime: Runtime, plan: SamplePlan, frame: Frame, beat: Beat) -> None:
+    """Draw the tokens of a root table's rows as conditions and given cells want them.
+
+    Given cells win over conditions, and over relations that they contradict.
+    """
+    settling = _Settling(runtime, plan, frame, beat, strict=False)
+    if frame.table in plan.seeds:
+        seeds = plan.seeds[frame.table].slice(frame.first_row, frame.rows)
+        settling.give(seeds, fill_missing=plan.spec.fill_missing)
+    settling.ask(demands_of(runtime.table(frame.table), plan.spec))
+    settling.run()
+
+
+class _Settling:
+    """One frame on its way from demands to tokens."""
+
+    def __init__(
+        self, runtime: Runtime, plan: SamplePlan, frame: Frame, beat: Beat, *, strict: bool
+    ) -> None:
+        self._runtime, self._plan, self._frame, self._beat = runtime, plan, frame, beat
+        self._model = runtime.table(frame.table)
+        self._strict = strict
+        self._relations = in_order(self._model.relations)
+        self._sheet = Sheet(
+            _kinds(self._model),
+            frame.rows,
+            lambda name: _domain(runtime, frame.table, name, beat),
+            lambda name: _pilot(runtime, frame.table, name, beat),
+            self._random,
+            strict=strict,
+        )
+
+    def _random(self, name: str) -> npt.NDArray[np.float64]:
+        frame = self._frame
+        rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"chosen {name}")
+        return rng.random(frame.rows)
+
+    def give(self, seeds: pa.Table, *, fill_missing: bool) -> None:
+        """Take the cells of `seeds` [n] as known; with `fill_missing` not those that are null."""
+        for name in seeds.column_names:
+            cells, values = self._sheet[name], seeds.column(name).combine_chunks()
+            known = np.ones(self._frame.rows, np.bool_)
+            if fill_missing:
+                known = values.is_valid().to_numpy(zero_copy_only=False)
+                if pa.types.is_floating(values.type):
+                    known = known & ~numbers_of(values)[1]
+                cells.required = ~known
+            cells.know(known, values)
+
+    def ask(self, demands: tuple[Demand, ...]) -> None:
+        """Take the conditions as demands on all cells that are not known."""
+        rows = self._frame.rows
+        everywhere = np.ones(rows, np.bool_)
+        for demand in demands:
+            cells = self._sheet[demand.column]
+            if demand.shares:
+                self._share(demand)
+            elif demand.fixed:
+                cells.know(everywhere, demand.values.take(pa.array(np.zeros(rows, np.int64))))
+            elif len(demand.values):
+                cells.choose(np.zeros(rows, np.int64), [demand.values], strict=self._strict)
+            else:
+                cells.bound(~cells.known, np.full(rows, demand.low), np.full(rows, demand.high))
+
+    def _share(self, demand: Demand) -> None:
+        frame, cells = self._frame, self._sheet[demand.column]
+        seed = self._plan.spec.seed
+        which = share_classes(
+            demand.shares, frame.rows, seed, frame.table, frame.unit, demand.column
+        )
+        rest = which == len(demand.values)
+        values = demand.values.take(pa.array(np.where(rest, 0, which)))
+        cells.shun(np.where(rest, 0, -1), [demand.values])
+        cells.know(~rest, values)
+
+    def run(self) -> None:
+        """Fill in the frame's tokens, guides and sheet."""
+        frame, sheet = self._frame, self._sheet
+        while wanted := push(self._relations, sheet):
+            self._draw()
+            found = Frame(
+                frame.table, frame.unit, frame.first_row, frame.rows, frame.codes,
+                sheet=sheet, guides=frame.guides,
+            )  # fmt: skip
+            values = Values(self._runtime, self._plan, self._beat)
+            for name, rows in wanted:
+                sheet[name].know(rows, values.column(found, name))
+                sheet[name].tilt = None
+        self._draw()
+        frame.sheet = sheet
+
+    def _draw(self) -> None:
+        """Draw all tokens under the demands as they stand."""
+        frame, model = self._frame, self._model
+        asked = self._plan.table_rows[frame.table]
+        seed = self._plan.spec.seed
+        frame.guides = {}
+        size = model.layout.size
+        given: dict[int, npt.NDArray[np.int64]] = {}
+        first = np.zeros((frame.rows, size), np.bool_)
+        for token, codes in (tokens_of_keys(model, frame, seed, asked) or {}).items():
+            given[token] = codes.astype(np.int64)
+            first[:, token] = True
+        steered: dict[int, tuple[Guide, int]] = {}
+        for piece in model.layout.pieces:
+            cells = self._sheet.cells.get(piece.name)
+            if piece.codec is None or cells is None or not cells.asked.any():
+                continue
+            if piece.kind is PieceKind.MISSING and cells.known.any():
+                gaps = piece.codec.encode(cells.values.is_null())[:, 0]
+                given[piece.start] = np.where(cells.known, gaps, -1)
+                first[:, piece.start] |= cells.known
+            if piece.kind is not PieceKind.COLUMN:
+                continue
+            guide = Guide(piece, cells, strict=self._strict)
+            frame.guides[piece.name] = guide
+            for i in range(len(piece.tokens)):
+                token = piece.start + i
+                steered[token] = (guide, i)
+                own = guide.given[:, i]
+                given[token] = np.where(own >= 0, own, given[token]) if token in given else own
+                first[:, token] |= cells.first
+        if frame.table not in self._runtime.samplers or not frame.rows:
+            return
+
+        def restrict(
+            token: int,
+            rows: slice,
+            codes: npt.NDArray[np.int64],
+            weights: npt.NDArray[np.float32],
+        ) -> None:
+            self._beat()
+            if token in steered:
+                guide, place = steered[token]
+                guide.weigh(place, rows, codes, weights)
+
+        frame.codes = self._runtime.samplers[frame.table].sample(
+            uniforms_of(self._runtime, frame, seed),
+            given=given,
+            restrict=restrict,
+            first=first if first.any() else None,
+            temperature=self._plan.spec.temperature,
+        )
+
+
+def _kinds(model: TableModel) -> Mapping[str, pa.DataType]:
+    kinds = {column.name: column.arrow for column in model.table.columns}
+    for relation in model.relations:
+        kinds |= {column.name: column.arrow for column in relation.hidden}
+    return kinds
+
+
+def _pilot(runtime: Runtime, table: str, name: str, beat: Beat) -> pa.Array:
+    """Return the column [4096] of rows that nothing is asked of; made once per process."""
+    if table not in runtime.pilots:
+        model = runtime.table(table)
+        blank = np.zeros((_PILOT_ROWS, model.layout.size), np.uint16)
+        frame = Frame(table, _PILOT_UNIT, 0, _PILOT_ROWS, blank)
+        if table in runtime.samplers:
+            frame.codes = runtime.samplers[table].sample(
+                uniforms_of(runtime, frame, 0),
+                given=tokens_of_keys(model, frame, 0, 0),
+                restrict=beat.restrict,
+            )
+        runtime.pilots[table] = frame
+    frame = runtime.pilots[table]
+    return Values(runtime, SamplePlan.alone(table, frame.rows), beat).column(frame, name)
+
+
+def _domain(runtime: Runtime, table: str, name: str, beat: Beat) -> tuple[float, float]:
+    """Return the smallest and largest number that the column can take."""
+    if (table, name) not in runtime.domains:
+        piece = runtime.layout(table).find(PieceKind.COLUMN, name)
+        if piece is not None and piece.codec is not None and piece.tokens:
+            found = Guide.domain(piece.codec)
+        else:
+            values = _pilot(runtime, table, name, beat)
+            found = (-np.inf, np.inf)
+            if is_ordered(values.type):
+                numbers, missing = numbers_of(values)
+                if not missing.all():
+                    present = numbers[~missing]
+                    found = (float(present.min()), float(present.max()))
+        runtime.domains[table, name] = found
+    return runtime.domains[table, name]
