@@ -113,9 +113,9 @@ class Client(Resources):
         """Learn a dataset and return the job, whose `result` names the model.
 
         A value held by fewer than `rare_holders` rows (3 if None) is never put out as it
-        is. With `epsilon` the training is (epsilon, delta)-differentially private; `delta`
-        None means one in ten times the number of persons. `base` is an earlier model of
-        the same tables from which it starts.
+        is. With `epsilon` the training is (epsilon, delta)-differentially private, each row
+        being one person; `delta` None means one in ten times their number. `base` is an
+        earlier model of the same tables from which it starts; not with `epsilon`.
 
         Waits for the end by default; `on_progress` then hears the job at each change,
         and a job that fails or is cancelled raises SyntheflowError.

@@ -136,7 +136,10 @@ class Condition(Value):
 
 @dataclass(frozen=True, slots=True)
 class PrivacySpending(Value):
-    """One entry of a privacy ledger: what was paid for, and what it took of the budget."""
+    """One entry of a privacy ledger: what was paid for, and what it alone would guarantee.
+
+    The last entry of a ledger, `total`, composes all others.
+    """
 
     spent_on: str
     epsilon: float

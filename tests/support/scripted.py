@@ -114,6 +114,7 @@ def model(name: str = "models/hr", data_schema: Schema | None = None) -> Model:
             for t in chosen.tables
         ),
         versions={"torch": "2"},
+        settings={"seed": "7", "rare_holders": "3"},
     )  # fmt: skip
 
 

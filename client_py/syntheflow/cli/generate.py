@@ -6,16 +6,17 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from syntheflow.cli import render
+from syntheflow.cli import render, wishes
 from syntheflow.cli.session import Session, command
 from syntheflow.cli.verbs import Seed
+from syntheflow.cli.wishes import Wish
 from syntheflow.client import Client
 from syntheflow.values import Model, WrittenFile
 
@@ -28,43 +29,6 @@ class Form(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     ARROW = "arrow"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What to generate, as the options say, once they have been understood."""
-
-    scale: float
-    seed: int
-    rows: dict[str, int] = field(default_factory=dict)
-    tables: tuple[str, ...] = ()
-    window: tuple[str, int, int] | None = None
-
-    def arguments(self) -> dict[str, Any]:
-        """Return the arguments of `Client.generate`."""
-        return {
-            "scale": self.scale,
-            "seed": self.seed,
-            "rows": self.rows,
-            "tables": () if self.window else self.tables,
-            "window": self.window,
-        }
-
-    def table_names(self, model: Model) -> tuple[str, ...]:
-        """Return the tables that will come."""
-        if self.window is not None:
-            return (self.window[0],)
-        return self.tables or tuple(table.name for table in model.schema.tables)
-
-    def expected_rows(self, model: Model) -> int:
-        """Return about how many rows will come, for the progress bar."""
-        if self.window is not None and self.window[2]:
-            return self.window[2]
-        learned = {card.table: card.train_rows + card.holdout_rows for card in model.tables}
-        return sum(
-            self.rows.get(table, round(learned.get(table, 0) * self.scale))
-            for table in self.table_names(model)
-        )
 
 
 def add_to(app: typer.Typer) -> None:
@@ -84,85 +48,35 @@ def generate(
         ),
     ] = None,
     form: Annotated[Form, typer.Option("--format", help="Format of the files.")] = Form.PARQUET,
-    scale: Annotated[
-        float, typer.Option(min=0, help="Size of the whole relative to the real dataset.")
-    ] = 1.0,
-    rows: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TABLE=N|N",
-            help="Rows of one table, instead of --scale; can be repeated. A plain N: the rows "
-            "of the window that begins at --start-row of --table.",
-            show_default=False,
-        ),
-    ] = None,
-    table: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this table; can be repeated.", show_default=False),
-    ] = None,
-    start_row: Annotated[
-        int | None,
-        typer.Option(min=0, help="First row of the window of --table.", show_default=False),
-    ] = None,
+    scale: wishes.Scale = 1.0,
+    rows: wishes.Rows = None,
+    tables: wishes.Tables = None,
+    start_row: wishes.StartRow = None,
+    where: wishes.Where = None,
+    share: wishes.Share = None,
+    given: wishes.Given = None,
+    fill_missing: wishes.FillMissing = False,
+    temperature: wishes.Temperature = 1.0,
     seed: Seed = 0,
 ) -> None:
     """Make synthetic rows: one file a table, whole or not at all."""
     begin = time.perf_counter()
     with session.connect() as client:
         known = client.get_model(model)
-        wish = understood(known, scale, rows or [], table or [], start_row, seed)
+        if fill_missing and not given:
+            raise typer.BadParameter("--fill-missing needs --given FILE")
+        wish = replace(
+            wishes.understood(known, scale, rows or [], tables or [], start_row, seed),
+            where=wishes.conditions(known, where or [], share or []),
+            temperature=temperature,
+            given=wishes.given_files(known, given or []),
+            fill_missing=fill_missing,
+        )
         if out == "-":
             files = _pipe(session, client, known, wish, form)
         else:
             files = _write(session, client, known, wish, form, Path(out or known.id))
     _tell(session, known, wish, files, time.perf_counter() - begin, piped=out == "-")
-
-
-def understood(
-    model: Model,
-    scale: float,
-    rows: list[str],
-    tables: list[str],
-    start_row: int | None,
-    seed: int,
-) -> Wish:
-    """Return what the options mean for this model; typer.BadParameter if they make no sense."""
-    known = [table.name for table in model.schema.tables]
-    sizes, plain = _row_numbers(rows)
-    for name in (*sizes, *tables):
-        if name not in known:
-            raise typer.BadParameter(
-                f"{model.name} has no table {name!r}; it has {', '.join(known)}"
-            )
-    if start_row is None and plain is None:
-        return Wish(scale=scale, seed=seed, rows=sizes, tables=tuple(dict.fromkeys(tables)))
-    if len(known) == 1 and not tables and start_row is None:
-        return Wish(scale=scale, seed=seed, rows={known[0]: plain or 0})
-    one = tables or known
-    if len(one) != 1:
-        raise typer.BadParameter(
-            "A plain --rows N and --start-row need one --table; or give the rows as --rows TABLE=N"
-        )
-    if plain == 0:
-        raise typer.BadParameter("--rows of a window must be at least 1")
-    return Wish(scale=scale, seed=seed, rows=sizes, window=(one[0], start_row or 0, plain or 0))
-
-
-def _row_numbers(rows: list[str]) -> tuple[dict[str, int], int | None]:
-    """Return the TABLE=N of --rows, and its plain N."""
-    sizes: dict[str, int] = {}
-    plain: int | None = None
-    for text in rows:
-        name, mark, number = text.rpartition("=")
-        if not number.isdecimal():
-            raise typer.BadParameter(f"--rows takes TABLE=N or N, not {text!r}")
-        if mark:
-            sizes[name] = int(number)
-        elif plain is not None:
-            raise typer.BadParameter("--rows takes only one plain number")
-        else:
-            plain = int(number)
-    return sizes, plain
 
 
 def _write(

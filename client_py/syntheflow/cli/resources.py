@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from syntheflow import cards
 from syntheflow.cli import render
 from syntheflow.cli.session import Session, command, group
 from syntheflow.cli.verbs import print_dataset, print_report
@@ -81,8 +84,9 @@ def add_kind(app: typer.Typer, kind: Kind) -> typer.Typer:
 
 def add_to(app: typer.Typer) -> None:
     """Register the groups."""
-    for kind in (DATASETS, MODELS, REPORTS):
-        add_kind(app, kind)
+    add_kind(app, DATASETS)
+    command(add_kind(app, MODELS), "card")(card)
+    add_kind(app, REPORTS)
 
 
 def _dataset_row(dataset: Dataset) -> list[str]:
@@ -108,34 +112,50 @@ def _model_row(model: Model) -> list[str]:
 
 
 def _print_model(console: Console, model: Model) -> None:
-    render.fields(
-        console,
-        [
-            ("model", model.name),
-            ("dataset", model.dataset),
-            ("engine", model.engine),
-            ("seed", model.seed),
-            ("trained in", render.duration(model.train_seconds)),
-            ("size", render.size(model.bytes)),
-            ("made", render.moment(model.create_time)),
-        ],
-    )
+    render.fields(console, cards.facts_of(model))
+    heads, rows = cards.tables_of(model)
+    filled = [at for at in range(len(heads)) if any(row[at] for row in rows)]
     render.table(
-        console,
-        ["TABLE", "MADE FOR", ">ROWS LEARNED", ">HELD BACK", ">COLUMNS", ">PARAMETERS", ">LOSS"],
-        [
-            [
-                card.table,
-                card.owner_table,
-                f"{card.train_rows:,}",
-                f"{card.holdout_rows:,}",
-                f"{card.columns:,}",
-                f"{card.parameters:,}",
-                f"{card.validation_loss:.3f}",
-            ]
-            for card in model.tables
-        ],
+        console, [heads[at] for at in filled], [[row[at] for at in filled] for row in rows]
     )
+    heads, rows = cards.ledger_of(model)
+    if rows:
+        console.print("privacy ledger:")
+        render.table(console, heads, rows)
+    for card in model.tables:
+        for relation in card.relations:
+            console.print(f"{card.table}: {relation}", soft_wrap=True)
+
+
+class CardForm(StrEnum):
+    """Form of a model's card."""
+
+    TEXT = "text"
+    HTML = "html"
+    JSON = "json"
+
+
+def card(
+    session: Session,
+    name: Name,
+    form: Annotated[
+        CardForm | None,
+        typer.Option("--format", help="Default: text.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write it to this file. Default: stdout.")
+    ] = None,
+) -> None:
+    """Write a model's card: what it was trained on, how, and what it knows; no values."""
+    with session.connect() as client:
+        model = client.get_model(name)
+    chosen = form or (CardForm.JSON if session.as_json else CardForm.TEXT)
+    text = cards.render_card(model, chosen.value)
+    if out is None:
+        print(text, end="")
+        return
+    out.write_text(text, encoding="utf-8")
+    session.say(f"Wrote {out}")
 
 
 def _report_row(report: Report) -> list[str]:

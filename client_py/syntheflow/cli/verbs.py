@@ -114,9 +114,45 @@ def train(
         float | None,
         typer.Option(min=0, max=0.5, help="Share kept from training, for validate. Default: 0.1."),
     ] = None,
+    rare_holders: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="A value that fewer rows hold is never put out as it is. Default: 3; 1 protects "
+            "none.",
+            show_default=False,
+        ),
+    ] = None,
+    epsilon: Annotated[
+        float | None,
+        typer.Option(
+            help="Train with differential privacy of this epsilon: 1 to 10 is usual, smaller "
+            "protects more and learns less. Default: without.",
+            show_default=False,
+        ),
+    ] = None,
+    delta: Annotated[
+        float | None,
+        typer.Option(
+            help="Delta of --epsilon. Default: one in ten times the number of persons.",
+            show_default=False,
+        ),
+    ] = None,
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="Start from this model of the same tables, for new data.",
+            show_default=False,
+        ),
+    ] = "",
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the end.")] = False,
 ) -> None:
     """Learn a dataset; waits for the model, and Ctrl-C cancels the training."""
+    if delta is not None and epsilon is None:
+        raise typer.BadParameter("--delta needs --epsilon")
+    if base and epsilon is not None:
+        raise typer.BadParameter("--base cannot go with --epsilon: a private model starts anew")
     limit = None if time_limit is None else seconds(time_limit)
     with session.connect() as client:
         job = client.train(
@@ -126,6 +162,10 @@ def train(
             time_limit_seconds=limit,
             engine=engine,
             holdout_share=holdout_share,
+            rare_holders=rare_holders,
+            epsilon=epsilon,
+            delta=delta,
+            base=base,
             wait=False,
         )
         if detach:

@@ -41,7 +41,10 @@ class Dataset(Resource):
 
 
 class PrivacySpending(BaseModel):
-    """One entry of a privacy ledger: what was paid for, and how much of the budget it took."""
+    """One entry of a privacy ledger: what was paid for, and what it alone would guarantee.
+
+    The last entry of a ledger, `total`, composes all others.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

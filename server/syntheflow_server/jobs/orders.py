@@ -44,6 +44,11 @@ def check_order(order: TrainOrder, engines: Collection[str]) -> None:
             "privacy.delta needs privacy.epsilon",
             delta is None or epsilon is not None,
         ),
+        (
+            "base_model",
+            "base_model cannot go with privacy, whose budget paid for nothing that it knows",
+            not order.base_model or epsilon is None,
+        ),
     )
     _refuse(tuple(Violation(field=f, rule=rule) for f, rule, fine in rules if not fine))
 
@@ -53,12 +58,6 @@ def check_base(order: TrainOrder, base: Model, dataset: Dataset) -> None:
     faults = [*_shape_faults(base, dataset)]
     if base.engine != order.engine:
         rule = f"base_model: {base.name} was made by the engine {base.engine}, not {order.engine}"
-        faults.append(Violation(field="base_model", rule=rule))
-    if order.epsilon is not None and not any(card.privacy for card in base.tables):
-        rule = (
-            f"base_model: {base.name} was trained without a privacy budget, and what it knows"
-            " would pass into the new model; start from nothing or from a private one"
-        )
         faults.append(Violation(field="base_model", rule=rule))
     _refuse(tuple(faults))
 

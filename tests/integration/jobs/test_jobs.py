@@ -185,7 +185,7 @@ async def test_a_base_that_does_not_fit_is_refused_with_table_and_column(rooms):
         await rooms.service.train("datasets/other", base_model="models/shop")
     named = {(fault.table, fault.column) for fault in caught.value.violations}
     assert named == {("places", ""), ("sales", "n"), ("sales", "name"), ("sales", "more")}
-    with pytest.raises(InvalidArgumentError, match="without a privacy budget"):
+    with pytest.raises(InvalidArgumentError, match="cannot go with privacy"):
         await rooms.service.train(DATASET, base_model="models/shop", epsilon=1.0)
     with pytest.raises(NotFoundError):
         await rooms.service.train(DATASET, base_model="models/none")

@@ -122,9 +122,11 @@ def test_filling_needs_given_rows(client):
 
 
 def test_a_training_can_be_guarded_and_start_from_a_model(client, served):
-    client.train("hr", rare_holders=5, epsilon=3, delta=1e-6, base="hr", wait=False)
+    client.train("hr", rare_holders=5, base="hr", wait=False)
     settings = served.service.calls[-1][1][1]
     assert (settings["rare_holders"], settings["base_model"]) == (5, "models/hr")
+    client.train("hr", epsilon=3, delta=1e-6, wait=False)
+    settings = served.service.calls[-1][1][1]
     assert (settings["epsilon"], settings["delta"]) == (3.0, 1e-6)
     with pytest.raises(SyntheflowError, match="delta needs epsilon"):
         client.train("hr", delta=1e-6)
