@@ -19,7 +19,7 @@ from syntheflow_server.engine.encoding.numeric import NumericCodec
 from syntheflow_server.engine.encoding.plain import to_numbers
 from syntheflow_server.engine.encoding.temporal import TemporalCodec
 from syntheflow_server.engine.privacy.ledger import Ledger
-from syntheflow_server.engine.privacy.pieces import Pieces, cell_range, line_cells
+from syntheflow_server.engine.privacy.pieces import Pieces, cell_range, line_cells, trimmed
 
 Numbers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -37,7 +37,7 @@ _FINEST_SHARE = 0.01
 _WIDE_DIGITS = 18
 _PARTS = 64
 _PART_SIGMAS = 8.0
-_MOST_PLACES = 2048
+_MOST_PLACES = 4096
 _LARGEST = 1 << 62
 _HELD = 4.5
 """Of 1,000 empty cells one in three hundred fits passes this many deviations."""
@@ -246,13 +246,21 @@ def _pieces(numbers: Numbers, missing: int, ledger: Ledger, price: Price) -> tup
         inside = numbers[(numbers >= low) & (numbers < high)] - low
         counts = np.bincount(inside, minlength=high - low)
         noisy = ledger.noisy(counts, _COUNTED * price.precision, _ON)
-        return Pieces.counted(low, noisy, price.sigma / _COUNTED**0.5), none
+        return _some(Pieces.counted(low, noisy, price.sigma / _COUNTED**0.5), low, high), none
     values, counts = np.unique(numbers, return_counts=True)
     half = replace(price, precision=_COUNTED / 2 * price.precision)
     kept, noisy, _ = ledger.known(counts, half.precision, price.delta, _ON)
     atoms = values[kept]
     loose = numbers[~np.isin(numbers, atoms)]
-    return Pieces.of(atoms, noisy, *_stretches(loose, cells, ledger, half)), none
+    pieces = Pieces.of(atoms, noisy, *_stretches(loose, cells, ledger, half))
+    return _some(pieces, low, high), none
+
+
+def _some(pieces: Pieces, low: int, high: int) -> Pieces:
+    """Return the pieces, or the whole range where noise has left none."""
+    if len(pieces.lows):
+        return pieces
+    return Pieces.of(np.zeros(0, np.int64), np.zeros(0), np.array([[low, high]]), np.ones(1))
 
 
 def _cells(numbers: Numbers, missing: int, ledger: Ledger, price: Price) -> tuple[list[int], float]:
@@ -288,8 +296,10 @@ def _stretches(
         parts = max(1, min(wanted, high - low))
         lows += [low + (high - low) * i // parts for i in range(parts)]
     fine = np.array([*lows, int(edges[-1])], np.int64)
-    masses = ledger.noisy(_within(numbers, fine), price.precision * 3 / 4, _ON)
-    return np.stack([fine[:-1], fine[1:]], axis=1), np.maximum(masses, 0.0)
+    precision = price.precision * 3 / 4
+    masses = ledger.noisy(_within(numbers, fine), precision, _ON)
+    stretches = np.stack([fine[:-1], fine[1:]], axis=1)
+    return trimmed(stretches, np.maximum(masses, 0.0), _SURE * precision**-0.5, places=False)
 
 
 def _within(numbers: Numbers, edges: Numbers) -> Numbers:

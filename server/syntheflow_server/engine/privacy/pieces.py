@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 _FRACTION = 3
 """Bits after the leading one that tell cells of the open number line apart."""
 _KNOTS = 16
-_SURE = 2.5
+_FALSE = 0.1
 _LARGEST = 1 << 62
 
 
@@ -48,6 +49,19 @@ def _edge(cell: int) -> int:
     return max(1, whole << shift if shift >= 0 else -(-whole >> -shift))
 
 
+def trimmed(
+    stretches: Numbers, masses: Floats, noise: float, *, places: bool = True
+) -> tuple[Numbers, Floats]:
+    """Return the stretches without those at both ends that may hold nothing but noise.
+
+    A stretch's is at most `noise` times the root of its `places`, or `noise` alone.
+    """
+    wide = (stretches[:, 1] - stretches[:, 0]).astype(np.float64) if places else 1.0
+    held = np.flatnonzero(masses > noise * np.sqrt(wide))
+    kept = slice(held[0], held[-1] + 1) if len(held) else slice(0, 0)
+    return stretches[kept], masses[kept]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
     """Disjoint ascending stretches [lows, highs) with noisy masses; `exact` ones hold one value."""
@@ -76,7 +90,7 @@ class Pieces:
             total = sum(b - a for a, b in free)
             parts += [(a, b, mass * ((b - a) / total), False) for a, b in free]
         parts.sort()
-        lows, highs, sizes, exact = zip(*parts, strict=True)
+        lows, highs, sizes, exact = zip(*parts, strict=True) if parts else ((), (), (), ())
         return cls(
             np.array(lows, np.int64),
             np.array(highs, np.int64),
@@ -90,7 +104,8 @@ class Pieces:
 
         Integers that stand out of the noise are exact; runs of others are stretches.
         """
-        sure = counts > _SURE * sigma
+        noise = sigma * NormalDist().inv_cdf(1 - _FALSE / len(counts))
+        sure = counts > noise
         atoms = np.flatnonzero(sure)
         edges = np.flatnonzero(np.diff(np.concatenate([[True], sure, [True]]).astype(np.int64)))
         runs: list[tuple[int, int]] = []
@@ -99,12 +114,12 @@ class Pieces:
             start, mass = begin, 0.0
             for i in range(begin, end):
                 mass += float(counts[i])
-                if mass > _SURE * sigma * (i + 1 - start) ** 0.5 or i == end - 1:
+                if mass > noise * (i + 1 - start) ** 0.5 or i == end - 1:
                     runs.append((start, i + 1))
                     masses.append(max(mass, 0.0))
                     start, mass = i + 1, 0.0
-        stretches = np.array(runs, np.int64).reshape(-1, 2)
-        return cls.of(atoms + low, counts[atoms], stretches + low, np.array(masses))
+        stretches, held = trimmed(np.array(runs, np.int64).reshape(-1, 2), np.array(masses), noise)
+        return cls.of(atoms + low, counts[atoms], stretches + low, held)
 
     def bins(self, wanted: int, step: int) -> Bins:
         """Return at most about `wanted` bins of equal mass; heavy exact values stand alone."""
