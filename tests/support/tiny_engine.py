@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from syntheflow_server.domain.errors import OutOfRangeError
+from syntheflow_server.domain.errors import DataLossError, OutOfRangeError
 from syntheflow_server.domain.resources import PrivacySpending, TableCard
 from syntheflow_server.domain.schema import Schema
 
@@ -67,6 +67,8 @@ def _begun(checkpoints: Path | None) -> int:
         return 1
     count = checkpoints / "begun"
     before = int(count.read_text()) if count.exists() else 0
+    if before < 0:
+        raise DataLossError("the checkpoint is damaged", reason="CHECKPOINT_DAMAGED")
     count.write_text(str(before + 1))
     return before + 1
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from syntheflow_server.domain.errors import WorkerDiedError
+from syntheflow_server.domain.errors import SyntheflowError, WorkerDiedError
 from syntheflow_server.domain.resources import Dataset, Model, Report, Resource, TrainOrder
 from syntheflow_server.jobs import tasks
 from syntheflow_server.jobs.process import Outcome, Progress, Reporter, run_process
@@ -21,6 +21,7 @@ from syntheflow_server.store.documents import Documents, LedgerEntry
 from syntheflow_server.telemetry.metrics import Metrics
 
 _LOG = structlog.get_logger(__name__)
+_UNFIT_CHECKPOINTS = frozenset({"CHECKPOINT_DAMAGED", "CHECKPOINT_OF_ANOTHER_FIT"})
 _TASKS = "syntheflow_server.jobs.tasks"
 
 
@@ -42,6 +43,8 @@ class Workshop:
         """Return the work that trains the model `order.model`.
 
         A process that dies is followed by one more, if it left a checkpoint to go on from.
+        Checkpoints that another version of the software left, or that are damaged, are
+        dropped, and the training begins anew.
         """
         task = tasks.TrainTask(
             data=self.blobs.path(dataset.name),
@@ -53,20 +56,29 @@ class Workshop:
         )
 
         async def work(report: Reporter, staging: Path) -> Commit:
-            try:
-                outcome = await _train(task, staging, report)
-            except WorkerDiedError as error:
-                if not await asyncio.to_thread(_filled, checkpoints):
-                    raise
-                self.metrics.worker_deaths.labels("job").inc()
-                _LOG.warning("a training is resumed", model=order.model, after=error.message)
-                report(Progress(0.0, "resumed after its process died", {}))
-                await asyncio.to_thread(_empty, staging)
-                outcome = await _train(task, staging, report)
+            outcome = await self._persistently(task, staging, report)
             model = _trained_model(dataset, order, outcome.value)
             return lambda: self._keep(model, staging, outcome)
 
         return work
+
+    async def _persistently(
+        self, task: tasks.TrainTask, staging: Path, report: Reporter
+    ) -> Outcome:
+        tried: set[str] = set()
+        while True:
+            try:
+                return await _train(task, staging, report)
+            except SyntheflowError as error:
+                stage = await asyncio.to_thread(_next_try, error, task.checkpoints)
+                if not stage or stage in tried:
+                    raise
+                if isinstance(error, WorkerDiedError):
+                    self.metrics.worker_deaths.labels("job").inc()
+                _LOG.warning("a training is tried again", why=error.reason, now=stage)
+            tried.add(stage)
+            report(Progress(0.0, stage, {}))
+            await asyncio.to_thread(_empty, staging)
 
     def validation(self, model: Model, dataset: Dataset, seed: int, name: str) -> Work:
         """Return the work that makes the report `name`."""
@@ -116,8 +128,16 @@ async def _train(task: tasks.TrainTask, staging: Path, report: Reporter) -> Outc
     )
 
 
-def _filled(folder: Path) -> bool:
-    return any(folder.iterdir())
+def _next_try(error: SyntheflowError, checkpoints: Path) -> str:
+    """Put `checkpoints` in order for another try and return its stage; "" if there is none."""
+    if not any(checkpoints.iterdir()):
+        return ""
+    if isinstance(error, WorkerDiedError):
+        return "resumed after its process died"
+    if error.reason in _UNFIT_CHECKPOINTS:
+        _empty(checkpoints)
+        return "begun anew, for its checkpoint does not fit any more"
+    return ""
 
 
 def _empty(folder: Path) -> None:

@@ -132,6 +132,17 @@ async def test_a_killed_training_goes_on_from_its_checkpoint_once(rooms, long_fi
     assert not list((rooms.settings.data_dir / "checkpoints").iterdir())
 
 
+async def test_a_training_whose_checkpoint_is_of_no_use_begins_anew(rooms, long_fits, monkeypatch):
+    monkeypatch.setenv("TINY_CHECKPOINTS", "1")
+    job = await rooms.service.train(DATASET, model_id="anew")
+    await at_work(rooms, job)
+    (rooms.settings.data_dir / "checkpoints" / job.name[5:] / "begun").write_text("-1")
+    monkeypatch.setenv("TINY_FIT_SECONDS", "0")
+    await killed_at_work(rooms, job)
+    assert (await ended(rooms.service, job)).error is None
+    assert (await rooms.service.get_model("models/anew")).tables[0].epochs == 1
+
+
 async def test_a_training_that_dies_twice_has_failed(rooms, long_fits, monkeypatch):
     monkeypatch.setenv("TINY_CHECKPOINTS", "1")
     job = await rooms.service.train(DATASET, model_id="never")
