@@ -19,10 +19,7 @@ State = tuple[dict[str, Any], Arrays]
 """What an artefact keeps of a codec: a JSON object and named arrays, never a pickle."""
 
 RARE_ROWS = 3
-"""A value held by fewer rows than this belongs to somebody: it is never put out as it is."""
-
-TINY_ROWS = 100
-"""Below so many rows a value needs only two holders, or nothing would remain."""
+"""Unless a fit says otherwise, a value held by fewer rows than this belongs to somebody."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,9 +86,12 @@ class Codec(ABC):
         """Build the codec that gave this state."""
 
 
-def holders_needed(rows: int) -> int:
-    """Return how many rows must hold a value before it may be put out as it is."""
-    return RARE_ROWS if rows >= TINY_ROWS else 2
+def holders_needed(rows: int, least: int = RARE_ROWS) -> int:
+    """Return how many of `rows` rows must hold a value before it may be put out as it is.
+
+    Small tables get no discount: what one row holds is as much somebody's there.
+    """
+    return least if rows else 1
 
 
 def combined(values: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -1,8 +1,9 @@
 """Ordered numbers as tokens: equal-mass bins with spikes of their own, or exact values.
 
-A value held by at least `holders_needed` rows is an *atom* and may come back exactly;
-the others are only known through *knots*, a few points of their distribution inside
-the bin, between which decoding interpolates.
+A value held by enough rows is an *atom* and may come back exactly; the others are only
+known through *knots*, a few points of their distribution inside the bin, between which
+decoding interpolates. A number may still meet a real one, as any number on a grid may,
+but by chance: no real value is more likely than its neighbours on the grid.
 """
 
 from __future__ import annotations
@@ -14,24 +15,15 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from syntheflow_server.engine.encoding.base import (
-    Arrays,
-    Floats,
-    Ints,
-    Token,
-    holders_needed,
-)
-
-Numbers = npt.NDArray[Any]
+from syntheflow_server.engine.encoding.base import RARE_ROWS, Arrays, Floats, Ints, Token
+from syntheflow_server.engine.encoding.knots import Numbers, bin_knots, common_step, merged
+from syntheflow_server.engine.encoding.tails import EVEN, Tails
 
 _BINS = 128
 _FEW_DISTINCT = 200
 _PAIR_DISTINCT = 20_000
 _PAIR_ROWS_A_VALUE = 20
-_KNOTS = 16
-# Knots are rows' own values: closer ones would give back many of them, since dense
-# places have short gaps (34 % of 1,000 birth dates with a knot a row, 7 % by chance).
-_ROWS_A_KNOT = 8
+_PAIRED_SHARE = 0.98
 _ROWS_A_BIN = 16
 _LEAST_BINS = 16
 
@@ -46,8 +38,8 @@ class Bins:
     `knots[knot_start[b]:knot_start[b + 1]]`, rounded to the grid `base + i * step`
     where the numbers are integers. `places` are mid-quantiles.
 
-    In a `paired` set the values are exact and told by two tokens: bin, and rank of
-    the atom in its bin.
+    In a `paired` set the values are exact and told by two tokens: bin, and rank of the
+    atom in its bin.
     """
 
     lows: Numbers
@@ -60,25 +52,41 @@ class Bins:
     knot_start: Ints
     step: int
     paired: bool
+    tails: Tails = EVEN
 
     @classmethod
-    def fit(cls, numbers: Numbers) -> Self:
-        """Return bins for the present `numbers` [n], n >= 1."""
+    def fit(
+        cls,
+        numbers: Numbers,
+        needed: int = RARE_ROWS,
+        *,
+        tails: bool = False,
+        spread: int | None = None,
+    ) -> Self:
+        """Return bins for the present `numbers` [n], n >= 1.
+
+        A value needs `needed` rows to come back exactly. With `tails` what lies outside
+        the outermost knots but one thins out as it does in the data, and may go a little
+        beyond the real extremes. `spread` is how far around a value that stands alone its
+        substitutes may lie (None: as far as one significant digit).
+        """
         values, counts = np.unique(numbers, return_counts=True)
-        rows, needed = len(numbers), holders_needed(len(numbers))
-        paired = _is_paired(len(values), rows)
+        rows = len(numbers)
+        step = common_step(values) if values.dtype == np.int64 else 0
+        paired = _is_paired(counts, needed)
+        if paired:
+            values, counts = merged(values, counts, step, needed)
         atom = counts >= needed
         bins = _cut(counts, atom, rows)
-        if paired:
-            values, counts, bins = values[atom], counts[atom], bins[atom]
-            bins = np.unique(bins, return_inverse=True)[1]
-            atom = np.ones(len(values), np.bool_)
         total = int(bins[-1]) + 1
         mass = np.bincount(bins, counts, total)
         lows = values[np.searchsorted(bins, np.arange(total))]
         places = ((np.cumsum(mass) - mass / 2) / mass.sum()).astype(np.float32)
-        step = _step(values) if values.dtype == np.int64 else 0
-        knots, knot_start = _knots(values, np.where(atom, 0, counts), bins, step)
+        loose = np.where(atom, 0, counts)
+        knots, knot_start = bin_knots(values, counts, loose, bins, step, needed, spread)
+        ends = EVEN
+        if tails:
+            ends, knots = Tails.fit(values, loose, bins, knots, knot_start, step)
         atom_mass = np.where(atom, counts, 0)
         in_atoms = np.bincount(bins, atom_mass, total)
         below = np.cumsum(atom_mass) - (np.cumsum(in_atoms) - in_atoms)[bins]
@@ -94,6 +102,7 @@ class Bins:
             knot_start=knot_start,
             step=step,
             paired=paired,
+            tails=ends,
         )
 
     @property
@@ -169,7 +178,8 @@ class Bins:
         position = uniforms * (last + 1)
         whole = np.minimum(position.astype(np.int64), last)
         low, high = self.knots[start + whole], self.knots[start + whole + 1]
-        part = position - whole
+        part = self.tails.bend(position - whole, bins == 0, whole == 0, upper=False)
+        part = self.tails.bend(part, bins == self.size - 1, whole == last, upper=True)
         result: Numbers
         if self.step:
             # Differences in uint64 stay exact over the whole range of int64.
@@ -196,12 +206,14 @@ class Bins:
                 "knot_start",
             )
         }
-        return {"step": self.step, "paired": self.paired}, arrays
+        facts = {"step": self.step, "paired": self.paired, "tails": self.tails.to_json()}
+        return facts, arrays
 
     @classmethod
     def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Build the bins that gave this state."""
-        return cls(**arrays, step=facts["step"], paired=facts["paired"])
+        tails = Tails.from_json(facts["tails"])
+        return cls(**arrays, step=facts["step"], paired=facts["paired"], tails=tails)
 
 
 def nearest(ordered: Numbers, numbers: Numbers) -> npt.NDArray[np.int64]:
@@ -214,9 +226,13 @@ def nearest(ordered: Numbers, numbers: Numbers) -> npt.NDArray[np.int64]:
     return np.where(exact | (to_right <= to_left), right, left).astype(np.int64)
 
 
-def _is_paired(distinct: int, rows: int) -> bool:
+def _is_paired(counts: Ints, needed: int) -> bool:
+    """Tell whether nearly all rows hold one of a few hundred or thousand repeated values."""
+    distinct, rows = len(counts), int(counts.sum())
     few = _FEW_DISTINCT < distinct <= _PAIR_DISTINCT
-    return few and rows >= distinct * _PAIR_ROWS_A_VALUE
+    if not few or rows < distinct * _PAIR_ROWS_A_VALUE:
+        return False
+    return bool(counts[counts >= needed].sum() >= _PAIRED_SHARE * rows)
 
 
 def _cut(counts: Ints, atom: npt.NDArray[np.bool_], rows: int) -> Ints:
@@ -244,47 +260,3 @@ def _cut(counts: Ints, atom: npt.NDArray[np.bool_], rows: int) -> Ints:
     part = np.minimum(middle / mass[stretch] * parts[stretch], parts[stretch] - 1).astype(np.int64)
     key = (np.cumsum(parts) - parts)[stretch].astype(np.int64) + part
     return np.cumsum(np.append(0, np.diff(key) > 0)).astype(np.int64)
-
-
-def _step(values: Ints) -> int:
-    """Return the greatest common divisor of the gaps between sorted integers (1 if one value)."""
-    gaps = np.diff(values.view(np.uint64))
-    step = int(np.gcd.reduce(gaps)) if len(gaps) else 1
-    return min(max(step, 1), 2**62)
-
-
-def _knots(values: Numbers, counts: Ints, bins: Ints, step: int) -> tuple[Numbers, Ints]:
-    """Return for each bin some points of its values' distribution, weighted by `counts`.
-
-    The outer points of a bin lie halfway to the neighbouring values, so that a bin with
-    a single value does not give that value away.
-    """
-    total = int(bins[-1]) + 1
-    pieces: list[Numbers] = []
-    start = np.zeros(total + 1, np.int64)
-    first = np.searchsorted(bins, np.arange(total + 1))
-    for b in range(total):
-        own = np.flatnonzero(counts[first[b] : first[b + 1]]) + first[b]
-        if len(own):
-            pieces.append(_points(values, counts, own, step))
-            start[b + 1] = len(pieces[-1])
-    knots: Numbers = np.concatenate(pieces) if pieces else values[:0]
-    return knots, np.cumsum(start)
-
-
-def _points(values: Numbers, counts: Ints, own: Ints, step: int) -> Numbers:
-    weights = np.cumsum(counts[own])
-    # Too few rows to show a distribution: only the ends of the stretch are told.
-    points = min(_KNOTS, max(1, int(weights[-1]) // _ROWS_A_KNOT))
-    wanted = np.linspace(0, weights[-1], points + 1)[1:-1]
-    inner = values[own[np.searchsorted(weights, wanted)]]
-    low = _halfway(values, max(own[0] - 1, 0), own[0], step)
-    high = _halfway(values, own[-1], min(own[-1] + 1, len(values) - 1), step)
-    return np.concatenate([np.array([low], values.dtype), inner, np.array([high], values.dtype)])
-
-
-def _halfway(values: Numbers, left: int, right: int, step: int) -> Any:
-    low, high = values[left], values[right]
-    if step:
-        return int(low) + (int(high) - int(low)) // step // 2 * step
-    return low + (high - low) / 2

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from syntheflow_server.domain.schema import Column, arrow_type
 from syntheflow_server.engine.encoding.base import (
+    RARE_ROWS,
     Codec,
     Codes,
     Floats,
@@ -21,7 +22,6 @@ from syntheflow_server.engine.encoding.base import (
     Token,
     as_codes,
     combined,
-    holders_needed,
 )
 from syntheflow_server.engine.encoding.plain import array_from_bytes, array_to_bytes
 
@@ -47,12 +47,19 @@ class CategoryCodec(Codec):
 
     @classmethod
     def fit(
-        cls, column: Column, values: pa.Array, guide: npt.NDArray[np.int64] | None = None
+        cls,
+        column: Column,
+        values: pa.Array,
+        guide: npt.NDArray[np.int64] | None = None,
+        needed: int = RARE_ROWS,
     ) -> Self:
-        """Return the codec of `values`; `guide` [n] are codes of a column that predicts it."""
+        """Return the codec of `values`; `guide` [n] are codes of a column that predicts it.
+
+        A value needs `needed` rows to have a code of its own.
+        """
         counted = pc.value_counts(values.drop_null())
         held = counted.field("counts").to_numpy(zero_copy_only=False)
-        keep = held >= holders_needed(len(values))
+        keep = held >= needed
         known, counts = counted.field("values").filter(pa.array(keep)), held[keep]
         order = np.argsort(-counts, kind="stable")
         if len(counts) > _ONE_TOKEN and guide is not None:

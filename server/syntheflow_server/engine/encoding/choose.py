@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syntheflow_server.domain.schema import Column, SemanticType
-from syntheflow_server.engine.encoding.base import Codec, combined, holders_needed
+from syntheflow_server.engine.encoding.base import RARE_ROWS, Codec, combined
 from syntheflow_server.engine.encoding.boolean import BooleanCodec
 from syntheflow_server.engine.encoding.category import CategoryCodec
 from syntheflow_server.engine.encoding.constant import ConstantCodec
@@ -34,9 +34,11 @@ def fit_codec(
     values: pa.Array | pa.ChunkedArray,
     seed: int,
     guide: npt.NDArray[np.int64] | None = None,
+    needed: int = RARE_ROWS,
 ) -> Codec:
     """Return the codec for `values` of `column`.
 
+    A value needs `needed` rows to be put out as it is (true, false and missing aside).
     `guide` [n] holds codes of a low-cardinality column that predicts this one; it
     sorts the values of a category with more than 256 of them. Raises
     InvalidArgumentError naming the column if it holds infinite numbers.
@@ -48,9 +50,10 @@ def fit_codec(
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
     if not len(present):
         return ConstantCodec.fit(column, pa.nulls(1, column.arrow))
-    if len(present) == len(array) and _is_one_value(present):
+    free = len(array) >= needed or pa.types.is_boolean(array.type)
+    if len(present) == len(array) and free and _is_one_value(present):
         return ConstantCodec.fit(column, present.slice(0, 1))
-    return _fit_varied(column, array, present, seed, guide)
+    return _fit_varied(column, array, present, seed, guide, needed)
 
 
 def _fit_varied(
@@ -59,17 +62,18 @@ def _fit_varied(
     present: pa.Array,
     seed: int,
     guide: npt.NDArray[np.int64] | None,
+    needed: int,
 ) -> Codec:
     if pa.types.is_boolean(array.type):
         return BooleanCodec.fit(column, array)
     text = pa.types.is_string(array.type)
-    if (text or column.semantic_type is SemanticType.CATEGORY) and _repeats(present, len(array)):
-        return CategoryCodec.fit(column, array, guide)
+    if (text or column.semantic_type is SemanticType.CATEGORY) and _repeats(present, needed):
+        return CategoryCodec.fit(column, array, guide, needed)
     if text:
-        return TextCodec.fit(column, array, seed)
+        return TextCodec.fit(column, array, seed, needed)
     if pa.types.is_temporal(array.type):
-        return TemporalCodec.fit(column, array)
-    return NumericCodec.fit(column, array)
+        return TemporalCodec.fit(column, array, needed)
+    return NumericCodec.fit(column, array, needed)
 
 
 def codec_from_state(facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Codec:
@@ -104,7 +108,7 @@ def _is_one_value(present: pa.Array) -> bool:
     return int(pc.count_distinct(present).as_py()) == 1
 
 
-def _repeats(present: pa.Array, rows: int) -> bool:
+def _repeats(present: pa.Array, needed: int) -> bool:
     """Return True if at least half of the rows hold a value that may come back."""
     counts = pc.value_counts(present).field("counts").to_numpy(zero_copy_only=False)
-    return bool(counts[counts >= holders_needed(rows)].sum() * 2 >= len(present))
+    return bool(counts[counts >= needed].sum() * 2 >= len(present))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
 from typing import Any, Self
 
 import numpy as np
@@ -26,7 +27,8 @@ class LetterModel:
 
     `context[i, j]` is the row of `next` for previous letters i, j (the last index stands
     for 'before the word'). A pair of letters held by fewer than eight different words
-    falls back to one letter, so that a rare word is not spelled out by its own trace.
+    falls back to one letter, and that to no letter, so that a rare word is not spelled
+    out by its own trace.
     """
 
     alphabet: npt.NDArray[np.uint32]
@@ -37,6 +39,8 @@ class LetterModel:
     def fit(cls, words: Mapping[str, int]) -> Self:
         """Return the chain of these lower-case words, each counted once."""
         letters = Counter(letter for word in words for letter in word)
+        if len(words) < _CONTEXT_WORDS:
+            letters.update(ascii_lowercase)
         kept = sorted(letter for letter, _ in letters.most_common(_LETTERS)) or ["a"]
         alphabet = np.array([ord(letter) for letter in kept], np.uint32)
         index = {letter: i for i, letter in enumerate(kept)}
@@ -50,7 +54,8 @@ class LetterModel:
         weights = np.zeros((count + len(rich), len(kept)))
         overall = np.bincount(following, minlength=len(kept)) + 1.0
         overall /= overall.sum()
-        np.add.at(weights, (second, following), 1)
+        single = np.bincount(second, minlength=count)[second] >= _CONTEXT_WORDS
+        np.add.at(weights, (second[single], following[single]), 1)
         place = np.full(count * count, -1)
         place[rich] = count + np.arange(len(rich))
         at = place[pair]
@@ -91,7 +96,8 @@ class PlaceModel:
     """Runs of fixed length (digits, mixed codes): each place given the one before it.
 
     Row p * A + i of `next` holds the characters at place p after character i; runs
-    longer than 24 have one row a place.
+    longer than 24 have one row a place. What fewer than eight runs begin alike goes on
+    as all runs do, so that no run is spelled out by its own trace.
     """
 
     alphabet: npt.NDArray[np.uint32]
@@ -111,7 +117,9 @@ class PlaceModel:
             own = codes[:, place]
             overall = np.bincount(own, minlength=size) + 0.0
             if place and chained:
-                np.add.at(weights[place], (codes[:, place - 1], own), 1)
+                before = codes[:, place - 1]
+                rich = np.bincount(before, minlength=size)[before] >= _CONTEXT_WORDS
+                np.add.at(weights[place], (before[rich], own[rich]), 1)
             weights[place] += overall / overall.sum() * _SMOOTHING
         row, outcome = np.divmod(np.arange(weights.size), size)
         return cls(alphabet.astype(np.uint32), Chances.of(row, outcome, weights.ravel()), length)

@@ -11,8 +11,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from syntheflow_server.domain.schema import Column, arrow_type
-from syntheflow_server.engine.encoding.base import Codec, Codes, Floats, State, combined
-from syntheflow_server.engine.encoding.bins import Bins, Numbers
+from syntheflow_server.engine.encoding.base import (
+    RARE_ROWS,
+    Codec,
+    Codes,
+    Floats,
+    State,
+    combined,
+)
+from syntheflow_server.engine.encoding.bins import Bins
+from syntheflow_server.engine.encoding.knots import Numbers
 from syntheflow_server.engine.encoding.plain import decimal_shift, from_numbers, to_numbers
 
 _MOST_DIGITS = 9
@@ -35,13 +43,16 @@ class NumericCodec(Codec):
     shift: int
 
     @classmethod
-    def fit(cls, column: Column, values: pa.Array) -> Self:
-        """Return the codec of `values`, of which at least one is present."""
+    def fit(cls, column: Column, values: pa.Array, needed: int = RARE_ROWS) -> Self:
+        """Return the codec of `values`, of which at least one is present.
+
+        A number needs `needed` rows to come back as it is.
+        """
         shift = decimal_shift(values)
         numbers, missing = to_numbers(values, column.name, shift=shift)
         present = numbers[~missing]
         digits = _digits(present)
-        bins = Bins.fit(_to_grid(present, digits))
+        bins = Bins.fit(_to_grid(present, digits), needed, tails=True)
         distinct = len(np.unique(present)) + int(missing.any())
         return cls(
             name=column.name,

@@ -20,6 +20,7 @@ from syntheflow_server.engine.encoding.templates import (
     Template,
     letters_of,
     pieces,
+    plain_word,
     template_groups,
     templates_to_arrays,
 )
@@ -51,18 +52,20 @@ class Prose:
         index = {word: i for i, word in enumerate(kept)}
         rare = {word: pieces(word) for word in held if word not in index}
         groups = template_groups(list(rare.values()))[:_MAKERS]
-        place = {group.shapes: len(kept) + i for i, group in enumerate(groups)}
+        groups = [group for group in groups if len(group.rows) >= needed]
+        place = {group.shapes: len(kept) + 1 + i for i, group in enumerate(groups)}
         for word, own in rare.items():
             shapes = tuple(piece.shape for piece in own)
             index[word] = place.get(shapes, len(kept))
-        begin = len(kept) + len(groups)
+        makers = [plain_word(rare), *(group.template(needed) for group in groups)]
+        begin = len(kept) + len(makers)
         pairs: Counter[tuple[int, int]] = Counter()
         for words in split:
             codes = [begin, *(index[word] for word in words)]
             pairs.update(pairwise(codes))
         return cls(
             np.array(kept, np.str_) if kept else np.zeros(0, "<U1"),
-            tuple(group.template(needed) for group in groups),
+            tuple(makers),
             letters_of(list(rare.values())),
             _chain(pairs, begin),
         )

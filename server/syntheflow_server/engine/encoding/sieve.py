@@ -72,6 +72,10 @@ class Sieve:
         return cls(arrays[f"{prefix}.field"])
 
 
+NO_SIEVE = Sieve(np.zeros(0, np.uint8))
+"""The sieve that lets everything pass."""
+
+
 def _letters(texts: pa.Array) -> npt.NDArray[np.str_]:
     """Return what is hashed of the strings: one long note must not widen a million others."""
     return np.array(pc.utf8_slice_codeunits(texts, 0, _LONGEST).to_pylist(), np.str_)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from syntheflow_server.engine.encoding.base import Arrays
 from syntheflow_server.engine.encoding.chances import Stream
-from syntheflow_server.engine.encoding.letters import LetterModel, PlaceModel
+from syntheflow_server.engine.encoding.letters import LetterModel, PlaceModel, length_chances
 from syntheflow_server.engine.encoding.slots import (
     WORD_KINDS,
     Piece,
@@ -28,6 +29,7 @@ __all__ = [
     "Template",
     "letters_of",
     "pieces",
+    "plain_word",
     "template_groups",
     "templates_from",
     "templates_to_arrays",
@@ -81,6 +83,13 @@ class Group:
             slots.append(fit_slot(self.rows[0][place].kind, runs, needed))
         length = sum(len(piece.text) for own in self.rows for piece in own) / len(self.rows)
         return Template(self.shapes, tuple(slots), length)
+
+
+def plain_word(words: Iterable[str]) -> Template:
+    """Return the template of a lower-case word as long as one of these."""
+    lengths = length_chances(dict.fromkeys(words, 1) or {"a": 1})
+    slot = WordSlot("a", np.zeros(0, "<U1"), np.zeros(0), lengths)
+    return Template(("a",), (slot,), float(1 + np.searchsorted(lengths, 0.5)))
 
 
 def template_groups(split: Sequence[Sequence[Piece]]) -> list[Group]:

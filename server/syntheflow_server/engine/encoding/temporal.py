@@ -11,13 +11,21 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from syntheflow_server.domain.schema import Column, arrow_type
-from syntheflow_server.engine.encoding.base import Codec, Codes, Floats, State, combined
+from syntheflow_server.engine.encoding.base import (
+    RARE_ROWS,
+    Codec,
+    Codes,
+    Floats,
+    State,
+    combined,
+)
 from syntheflow_server.engine.encoding.bins import Bins
 from syntheflow_server.engine.encoding.days import closed_weekdays, to_open
 from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
 
 _DAY = 86_400_000_000
 _SPLIT_DAYS = 4
+_YEAR_DAYS = 365
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -38,18 +46,27 @@ class TemporalCodec(Codec):
     closed: tuple[int, ...]
 
     @classmethod
-    def fit(cls, column: Column, values: pa.Array) -> Self:
-        """Return the codec of `values`, of which at least one is present."""
+    def fit(cls, column: Column, values: pa.Array, needed: int = RARE_ROWS) -> Self:
+        """Return the codec of `values`, of which at least one is present.
+
+        A day, a time of day or a duration needs `needed` rows to come back as it is.
+        """
         numbers, missing = to_numbers(values, column.name)
         present = numbers[~missing]
         clock = None
+        day = 1 if pa.types.is_date(values.type) else _DAY
         if pa.types.is_timestamp(values.type):
             days, times = np.divmod(present, _DAY)
             if len(np.unique(times)) > 1 and len(np.unique(days)) > _SPLIT_DAYS:
-                clock = Bins.fit(times)
-        bins = Bins.fit(present if clock is None else days)
+                clock = Bins.fit(times, needed, spread=_DAY)
+        if clock is not None:
+            bins = Bins.fit(days, needed, spread=_YEAR_DAYS)
+        elif pa.types.is_duration(values.type):
+            bins = Bins.fit(present, needed, tails=True)
+        else:
+            wide = _DAY if pa.types.is_time(values.type) else _YEAR_DAYS * day
+            bins = Bins.fit(present, needed, spread=wide)
         distinct = len(np.unique(present)) + int(missing.any())
-        day = 1 if pa.types.is_date(values.type) else _DAY
         dated = pa.types.is_date(values.type) or pa.types.is_timestamp(values.type)
         closed = closed_weekdays(present // day) if dated else ()
         return cls.of(column.name, column.type, bins, clock, bool(missing.any()), closed, distinct)
@@ -102,6 +119,8 @@ class TemporalCodec(Codec):
             missing = codes[:, 0] == self.bins.size
             codes[missing] = 0
         numbers = self.bins.decode(codes, uniforms)
+        if self.type == "time64[us]":
+            numbers = np.clip(numbers, 0, _DAY - 1)
         if self.clock is not None:
             own = 2 if self.bins.paired else 1
             times = self.clock.decode(codes[:, own:], uniforms[:, self.bins.draws :])

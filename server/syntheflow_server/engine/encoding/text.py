@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from syntheflow_server.domain.schema import Column
 from syntheflow_server.engine.encoding.base import (
+    RARE_ROWS,
     Codec,
     Codes,
     Floats,
@@ -27,7 +28,6 @@ from syntheflow_server.engine.encoding.base import (
     Token,
     as_codes,
     combined,
-    holders_needed,
 )
 from syntheflow_server.engine.encoding.bins import Bins
 from syntheflow_server.engine.encoding.chances import Stream
@@ -49,6 +49,8 @@ _TEMPLATES = 64
 _COVERED = 0.8
 _LEARNED_ROWS = 100_000
 _TRIES = 64
+_OFTEN = 8
+_MORE = "0123456789"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -65,23 +67,27 @@ class TextCodec(Codec):
     missing: bool
 
     @classmethod
-    def fit(cls, column: Column, values: pa.Array, seed: int) -> Self:
-        """Return the codec of `values` (strings), of which at least one is present."""
+    def fit(cls, column: Column, values: pa.Array, seed: int, needed: int = RARE_ROWS) -> Self:
+        """Return the codec of `values` (strings), of which at least one is present.
+
+        A string, or a word of one, needs `needed` rows to come back as it is.
+        """
         counted = pc.value_counts(values.drop_null())
         texts = counted.field("values").to_pylist()
         held = counted.field("counts").to_numpy(zero_copy_only=False)
-        needed = max(holders_needed(len(values)), round(_COMMON_SHARE * len(values)))
+        frequent = max(needed, round(_COMMON_SHARE * len(values)))
         order = np.argsort(-held, kind="stable")[:_COMMON_MOST]
-        common = [i for i in order if held[i] >= needed or not texts[i]]
+        common = [i for i in order if held[i] >= frequent or not texts[i]]
         rest = np.setdiff1d(np.arange(len(texts)), common)
         if len(rest) > _LEARNED_ROWS:
             rest = np.random.default_rng(seed).choice(rest, _LEARNED_ROWS, replace=False)
-        own = [texts[i] for i in np.repeat(rest, np.minimum(held[rest], 8))]
+        often = np.minimum(held[rest], max(_OFTEN, needed))
+        own = [texts[i] for i in np.repeat(rest, often)]
         return cls.of(
             column.name,
             tuple(texts[i] for i in common),
-            *_learn(own, holders_needed(len(values))),
-            sieve=Sieve.of([texts[i] for i in np.flatnonzero(held < holders_needed(len(values)))]),
+            *_learn(own, needed),
+            sieve=Sieve.of([texts[i] for i in np.flatnonzero(held < needed)]),
             missing=values.null_count > 0,
             distinct=len(texts) + int(values.null_count > 0),
         )
@@ -163,12 +169,27 @@ class TextCodec(Codec):
         for attempt in range(_TRIES):
             again = np.flatnonzero(self.sieve.holds(texts))
             if not len(again):
-                break
+                return texts
             other = stream.branch(1000 + attempt, again)
             made = self._compose(kind, column, uniforms, rows[again], other)
             index = np.arange(len(rows))
             index[again] = len(rows) + np.arange(len(again))
             texts = pa.concat_arrays([texts, made]).take(pa.array(index))
+        return self._lengthened(texts, stream)
+
+    def _lengthened(self, texts: pa.Array, stream: Stream) -> pa.Array:
+        """Return the texts; those still turned away grow until they are nobody's.
+
+        That is so where the templates have hardly more places than there are real strings.
+        """
+        for attempt in range(_TRIES):
+            again = self.sieve.holds(texts)
+            if not again.any():
+                break
+            own = stream.branch(2000 + attempt).take()
+            more = np.array(list(_MORE))[(own * len(_MORE)).astype(np.int64)]
+            more = np.where(again, more, "")
+            texts = pc.binary_join_element_wise(texts, pa.array(more, pa.string()), "")
         return texts
 
     def _compose(
@@ -249,6 +270,6 @@ def _learn(
     kept = [group for group in template_groups(split)[:_TEMPLATES] if len(group.rows) >= needed]
     if sum(len(group.rows) for group in kept) < _COVERED * len(texts):
         lengths = np.array([len(text.split()) for text in texts], np.int64)
-        return (), None, Prose.fit(texts, needed), Bins.fit(lengths)
+        return (), None, Prose.fit(texts, needed), Bins.fit(lengths, needed)
     letters = letters_of(split)
     return tuple(group.template(needed) for group in kept), letters, None, None

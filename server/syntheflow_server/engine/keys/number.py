@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,9 +14,11 @@ from syntheflow_server.domain.schema import Column, arrow_type
 from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
 from syntheflow_server.engine.keys.base import KeyMaker, RowNumbers
 from syntheflow_server.engine.keys.permute import mix
+from syntheflow_server.engine.keys.sift import NOTHING, TRIES, Bits, field_of, held
 
 _DENSE = 0.5
 _MOST_DIGITS = 6
+_WIDE = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -24,7 +26,8 @@ class NumberKey(KeyMaker):
     """Row r becomes (start + r * stride + jitter(r)) * unit, jitter below stride.
 
     Dense keys have stride 1 and so no jitter; sparse ones keep their spread. `unit` is
-    the greatest common step of the real values; floats count 10**-digits.
+    the greatest common step of the real values; floats count 10**-digits. Sparse keys
+    are drawn again where they fall on a set bit of `sieve`, as every real one does.
     """
 
     kind: ClassVar[str] = "number"
@@ -33,6 +36,7 @@ class NumberKey(KeyMaker):
     stride: int
     unit: int
     digits: int
+    sieve: Bits = field(default_factory=lambda: NOTHING)
 
     @classmethod
     def fit(cls, column: Column, values: pa.Array) -> Self:
@@ -57,28 +61,36 @@ class NumberKey(KeyMaker):
             stride=stride,
             unit=unit,
             digits=digits,
+            sieve=field_of(numbers // unit) if stride >= _WIDE else NOTHING,
         )
 
     def make(self, rows: RowNumbers, seed: int) -> dict[str, pa.Array]:
         """See `KeyMaker.make`."""
-        numbers = self.start + rows * self.stride
-        if self.stride > 1:
-            jitter = mix(rows.astype(np.uint64), seed) % np.uint64(self.stride)
-            numbers = numbers + jitter.astype(np.int64)
+        first = self.start + rows * self.stride
+        numbers = first + self._jitter(rows, seed)
+        for turn in range(1, TRIES if len(self.sieve) else 1):
+            again = np.flatnonzero(held(self.sieve, numbers))
+            if not len(again):
+                break
+            numbers[again] = first[again] + self._jitter(rows[again], seed + turn)
         numbers = numbers * self.unit
         plain = numbers / 10.0**self.digits if self.digits else numbers
         return {self.columns[0]: from_numbers(plain, None, arrow_type(self.type), 0)}
 
+    def _jitter(self, rows: RowNumbers, seed: int) -> RowNumbers:
+        drawn = mix(rows.astype(np.uint64), seed) % np.uint64(self.stride)
+        return drawn.astype(np.int64)
+
     def to_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """See `KeyMaker.to_state`."""
         names = ("type", "start", "stride", "unit", "digits")
-        return {name: getattr(self, name) for name in names} | {"columns": self.columns}, {}
+        facts = {name: getattr(self, name) for name in names} | {"columns": self.columns}
+        return facts, {"sieve": self.sieve}
 
     @classmethod
     def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """See `KeyMaker.from_state`."""
-        del arrays
-        return cls(**{**facts, "columns": tuple(facts["columns"])})
+        return cls(**{**facts, "columns": tuple(facts["columns"])}, sieve=arrays["sieve"])
 
 
 def _digits(numbers: npt.NDArray[np.float64]) -> int:

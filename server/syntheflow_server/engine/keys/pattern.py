@@ -2,7 +2,8 @@
 
 A shape is a sequence of runs of upper-case letters, lower-case letters, digits and
 other characters, each with its length. Runs that never change stay as they are; the
-others are filled by counting in their alphabet, so that rows never meet.
+others are filled by counting in their alphabet, so that rows never meet. Where a shape
+has room enough, each row has several places, and takes the first that is nobody's.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from syntheflow_server.engine.encoding.base import RARE_ROWS
+from syntheflow_server.engine.encoding.sieve import NO_SIEVE, Sieve
 from syntheflow_server.engine.keys.base import KeyMaker, RowNumbers
 from syntheflow_server.engine.keys.permute import mix, permute
 
@@ -27,6 +30,8 @@ _RUNS = re.compile(r"[A-Z]+|[a-z]+|[0-9]+|[^A-Za-z0-9]+")
 _FULL = {"A": "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "a": "abcdefghijklmnopqrstuvwxyz", "9": "0123456789"}
 _HELD = 3
 _MOST_PLACES = 1 << 61
+_CHOICES = (16, 8, 4)
+_ROOM = 4
 _MARKS = "-_~.#+:"
 
 Segment = tuple[str, int]
@@ -35,16 +40,25 @@ Segment = tuple[str, int]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PatternKey(KeyMaker):
-    """Fills shapes; `turns[i % len]` says which shape row i takes, in the real shares."""
+    """Fills shapes; `turns[i % len]` says which shape row i takes, in the real shares.
+
+    A row of shape s has `choices[s]` places, all its own; the first is taken whose text
+    does not fall on a set bit of `sieve`, as every real key does.
+    """
 
     kind: ClassVar[str] = "pattern"
     shapes: tuple[tuple[Segment, ...], ...]
     turns: tuple[int, ...]
     mark: str
+    choices: tuple[int, ...] = ()
+    sieve: Sieve = NO_SIEVE
 
     @classmethod
-    def fit(cls, column: str, values: Sequence[str]) -> Self:
-        """Return the maker for the distinct `values`."""
+    def fit(cls, column: str, values: Sequence[str], needed: int = RARE_ROWS) -> Self:
+        """Return the maker for the distinct `values`.
+
+        A run that is the same in all keys stays only if there are `needed` of them.
+        """
         # NUL ends a string of numpy's and of many readers: no key is told apart by it.
         sample = [v.replace("\0", "") for v in values[:: max(1, len(values) // _MOST_VALUES)]]
         sample = sample or ["A"]
@@ -60,21 +74,28 @@ class PatternKey(KeyMaker):
             for i, run in enumerate(runs):
                 counts[i][run] += 1
                 sets[i].update(run)
-        shapes = [_shape(mask, texts, letters, len(sample)) for mask, _ in common]
+        shapes = [_shape(mask, texts, letters, needed) for mask, _ in common]
         turns = _turns([count for _, count in common])
         seen = set().union(*(set(value) for value in sample))
         mark = next((m for m in _MARKS if m not in seen), "\u00b7")
-        return cls(columns=(column,), shapes=tuple(shapes), turns=turns, mark=mark)
+        share = len(values) / len(sample) if values else 1.0
+        rooms = [_room(shape) for shape in shapes]
+        choices = tuple(
+            _choices(room, count * share) for room, (_, count) in zip(rooms, common, strict=True)
+        )
+        sieve = Sieve.of(list(values) if max(choices) > 1 else [])
+        return cls(
+            columns=(column,),
+            shapes=tuple(shapes),
+            turns=turns,
+            mark=mark,
+            choices=choices,
+            sieve=sieve,
+        )
 
     @cached_property
     def _capacities(self) -> tuple[int, ...]:
-        result = []
-        for shape in self.shapes:
-            places = 1
-            for text, length in shape:
-                places = min(places * len(text) ** length, _MOST_PLACES) if length else places
-            result.append(places)
-        return tuple(result)
+        return tuple(_room(shape) for shape in self.shapes)
 
     def make(self, rows: RowNumbers, seed: int) -> dict[str, pa.Array]:
         """See `KeyMaker.make`; beyond a shape's places a mark and a counter are appended."""
@@ -95,7 +116,22 @@ class PatternKey(KeyMaker):
 
     def _fill(self, shape: int, count: RowNumbers, seed: int) -> npt.NDArray[np.object_]:
         places = self._capacities[shape]
-        place = permute(count % places, places, seed * 131 + shape)
+        choices = self.choices[shape] if self.choices else 1
+        room, key = places // choices, seed * 131 + shape
+        result = self._spell(shape, permute(count % room, places, key), seed)
+        for choice in range(1, choices):
+            again = np.flatnonzero(self.sieve.holds(pa.array(result, pa.string())))
+            if not len(again):
+                break
+            other = permute(count[again] % room + choice * room, places, key)
+            result[again] = self._spell(shape, other, seed)
+        for i in np.flatnonzero(count >= room):
+            result[i] += f"{self.mark}{count[i] // room}"
+        return result
+
+    def _spell(self, shape: int, place: RowNumbers, seed: int) -> npt.NDArray[np.object_]:
+        """Return the texts at places of a shape."""
+        places, count = self._capacities[shape], place
         parts: list[npt.NDArray[Any]] = []
         noise, left = place.astype(np.uint64), places
         for text, length in reversed(self.shapes[shape]):
@@ -114,23 +150,20 @@ class PatternKey(KeyMaker):
         result = parts[-1]
         for part in reversed(parts[:-1]):
             result = np.strings.add(result, part)
-        result = result.astype(object)
-        again = np.flatnonzero(count >= places)
-        for i in again:
-            result[i] += f"{self.mark}{count[i] // places}"
-        return result
+        return result.astype(object)
 
     def to_state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """See `KeyMaker.to_state`."""
-        names = ("columns", "shapes", "turns", "mark")
-        return {name: getattr(self, name) for name in names}, {}
+        names = ("columns", "shapes", "turns", "mark", "choices")
+        return {name: getattr(self, name) for name in names}, self.sieve.to_arrays("sieve")
 
     @classmethod
     def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """See `KeyMaker.from_state`."""
-        del arrays
         return cls(
             columns=tuple(facts["columns"]),
+            choices=tuple(facts["choices"]),
+            sieve=Sieve.from_arrays("sieve", arrays),
             shapes=tuple(
                 tuple((text, length) for text, length in shape) for shape in facts["shapes"]
             ),
@@ -154,7 +187,7 @@ def _shape(
     mask: tuple[Segment, ...],
     texts: Mapping[tuple[str, ...], list[Counter[str]]],
     letters: Mapping[tuple[str, ...], list[set[str]]],
-    rows: int,
+    needed: int,
 ) -> tuple[Segment, ...]:
     kinds = tuple(kind for kind, _ in mask)
     segments: list[Segment] = []
@@ -164,7 +197,7 @@ def _shape(
             continue
         counts = texts[kinds][i]
         text, held = counts.most_common(1)[0]
-        if len(counts) == 1 and held >= _HELD and len(text) == length and rows > _HELD:
+        if len(counts) == 1 and held >= needed and len(text) == length:
             segments.append((text, 0))
             continue
         seen = letters[kinds][i]
@@ -172,6 +205,18 @@ def _shape(
         alphabet = "".join(c for c in _FULL[kind] if c.lower() <= "f") if hexadecimal else ""
         segments.append((alphabet or _FULL[kind], length))
     return tuple(segments) or (("", 0),)
+
+
+def _room(shape: Sequence[Segment]) -> int:
+    places = 1
+    for text, length in shape:
+        places = min(places * len(text) ** length, _MOST_PLACES) if length else places
+    return places
+
+
+def _choices(room: int, keys: float) -> int:
+    """Return how many places a row may choose from: many, or one where keys lie dense."""
+    return next((own for own in _CHOICES if room // own >= _ROOM * keys), 1)
 
 
 def _turns(counts: Sequence[int]) -> tuple[int, ...]:

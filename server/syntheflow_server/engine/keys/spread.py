@@ -14,13 +14,11 @@ from syntheflow_server.domain.schema import Column, arrow_type
 from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
 from syntheflow_server.engine.keys.base import KeyMaker, RowNumbers
 from syntheflow_server.engine.keys.permute import mix
+from syntheflow_server.engine.keys.sift import NOTHING, TRIES, field_of, held
 
 _MOST_STRETCHES = 256
 _ROWS_A_STRETCH = 8
 _WIDE = 4
-_BITS_A_KEY = 4
-_TRIES = 16
-_NO_SIEVE: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -61,7 +59,7 @@ class SpreadKey(KeyMaker):
             low=low,
             unit=unit,
             edges=edges,
-            sieve=_sieve(places) if wide else _NO_SIEVE,
+            sieve=field_of(places) if wide else NOTHING,
         )
 
     def places(self, rows: RowNumbers, asked: int) -> RowNumbers:
@@ -98,8 +96,8 @@ class SpreadKey(KeyMaker):
         """Return a place in each cell, one that the sieve lets pass if there is any."""
         words, wide = rows.astype(np.uint64), width.astype(np.uint64)
         places = begin + (mix(words, seed) % wide).astype(np.int64)
-        for turn in range(1, _TRIES if len(self.sieve) else 1):
-            again = np.flatnonzero(_held(self.sieve, places))
+        for turn in range(1, TRIES if len(self.sieve) else 1):
+            again = np.flatnonzero(held(self.sieve, places))
             if not len(again):
                 break
             drawn = mix(words[again], seed + turn) % wide[again]
@@ -133,20 +131,3 @@ def _edges(places: RowNumbers, inner: RowNumbers) -> RowNumbers:
     middle = (places[inner - 1] + places[inner] + 1) // 2
     edges: RowNumbers = np.concatenate([[first], middle, [last]]).astype(np.int64)
     return edges
-
-
-def _sieve(places: RowNumbers) -> npt.NDArray[np.uint8]:
-    bits = np.zeros(-(-len(places) * _BITS_A_KEY // 8) * 8, np.bool_)
-    bits[_bit(places, len(bits))] = True
-    return np.packbits(bits)
-
-
-def _bit(places: RowNumbers, size: int) -> RowNumbers:
-    spread: RowNumbers = (mix(places.astype(np.uint64), 0) % np.uint64(size)).astype(np.int64)
-    return spread
-
-
-def _held(sieve: npt.NDArray[np.uint8], places: RowNumbers) -> npt.NDArray[np.bool_]:
-    bit = _bit(places, len(sieve) * 8)
-    held: npt.NDArray[np.bool_] = (sieve[bit >> 3] >> (7 - (bit & 7)).astype(np.uint8)) & 1 > 0
-    return held

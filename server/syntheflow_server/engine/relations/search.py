@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.domain.tables import Tables
+from syntheflow_server.engine.encoding.base import RARE_ROWS
 from syntheflow_server.engine.relations import (
     arithmetic,
     bounds,
@@ -38,10 +39,12 @@ def find_relations(
     held: Mapping[str, Mask],
     tick: Callable[[str], None],
     obeyed: Callable[[str, Relation], bool] = lambda _table, _relation: True,
+    holders: int = RARE_ROWS,
 ) -> dict[str, tuple[Relation, ...]]:
     """Return by table the relations that all rows that are not `held` obey.
 
     `obeyed` has the last word on a relation: whether rows that `tables` leave out obey it.
+    What fewer than `holders` rows hold is not listed in any relation.
     """
     found = {}
     for name in analysis.family.order:
@@ -50,7 +53,9 @@ def find_relations(
         every = Sight(schema, tables, analysis, name, rows, keep=False)
         few = some_rows(rows, _SAMPLE, 0)
         sample = Sight(schema, tables, analysis, name, few, keep=True)
-        search = _Search(sample, every, partial(tick, f"reading {name}"), partial(obeyed, name))
+        search = _Search(
+            sample, every, partial(tick, f"reading {name}"), partial(obeyed, name), holders
+        )
         found[name] = search.run()
     return found
 
@@ -64,9 +69,10 @@ class _Search:
         every: Sight,
         tick: Callable[[], None],
         obeyed: Callable[[Relation], bool],
+        holders: int,
     ) -> None:
         self._sample, self._every, self._tick = sample, every, tick
-        self._obeyed = obeyed
+        self._obeyed, self._holders = obeyed, holders
         self._found: list[Relation] = []
         self._needs: dict[str, set[str]] = {}
 
@@ -87,7 +93,7 @@ class _Search:
         self._take(differences.find(sample, self._free()))
         self._take(strings.find(sample, self._free()))
         made = {name for relation in self._found for name in relation.makes}
-        decided = mapping.find(sample, every, self._free(), self._needs, made)
+        decided = mapping.find(sample, every, self._free(), self._needs, made, self._holders)
         self._take(decided, verified=True)
         self._take(onehot.find(sample, self._free()))
         self._take(bounds.find(sample, self._free()))

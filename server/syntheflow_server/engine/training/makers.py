@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.schema import Table
 from syntheflow_server.domain.tables import TableSource
-from syntheflow_server.engine.encoding.base import combined, holders_needed
+from syntheflow_server.engine.encoding.base import RARE_ROWS, combined
 from syntheflow_server.engine.graph.structure import Structure
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.keys.grid import GridKey
@@ -21,19 +21,25 @@ Makers = tuple[tuple[KeyMaker, ...], tuple[KeyMaker, ...]]
 
 
 def learn_makers(
-    table: Table, source: TableSource, structure: Structure, whole: Whole | None = None
+    table: Table,
+    source: TableSource,
+    structure: Structure,
+    whole: Whole | None = None,
+    needed: int = RARE_ROWS,
 ) -> Makers:
     """Return the makers by row number and by owner's row number.
 
     `whole` is what `source` leaves out rows of: numbers must be as dense as all of them are.
+    Of grids, values that fewer than `needed` rows hold are left out.
     """
     by_row = [
-        _maker(table, source, name, whole, telling=name in structure.telling)
+        _maker(table, source, name, whole, needed, telling=name in structure.telling)
         for name in structure.surrogate
     ]
     if structure.grid:
-        by_row.append(_grid(table, source, structure.grid))
-    return tuple(by_row), tuple(_maker(table, source, name, None) for name in structure.per_owner)
+        by_row.append(_grid(table, source, structure.grid, needed))
+    by_owner = [_maker(table, source, name, None, needed) for name in structure.per_owner]
+    return tuple(by_row), tuple(by_owner)
 
 
 def _maker(
@@ -41,6 +47,7 @@ def _maker(
     source: TableSource,
     name: str,
     whole: Whole | None,
+    needed: int,
     *,
     telling: bool = False,
 ) -> KeyMaker:
@@ -51,7 +58,7 @@ def _maker(
         parts = [pc.unique(part).drop_null() for part in whole.values(name)]
         values = pc.unique(pa.chunked_array(parts))
     if pa.types.is_string(values.type):
-        return PatternKey.fit(name, values.to_pylist())
+        return PatternKey.fit(name, values.to_pylist(), needed)
     if pa.types.is_boolean(values.type):
         raise UnsupportedError(
             f"table {table.name!r}: column {name!r} cannot be a key: it has two values only",
@@ -61,12 +68,12 @@ def _maker(
     return SpreadKey.fit(column, values) if telling else NumberKey.fit(column, values)
 
 
-def _grid(table: Table, source: TableSource, names: tuple[str, ...]) -> GridKey:
+def _grid(table: Table, source: TableSource, names: tuple[str, ...], needed: int) -> GridKey:
     """Return the grid of all values that enough rows hold to be published."""
     values = []
     for name in names:
         counted = pc.value_counts(combined(source.column(name)).drop_null())
-        held = pc.greater_equal(counted.field("counts"), holders_needed(source.num_rows))
+        held = pc.greater_equal(counted.field("counts"), needed)
         known = counted.field("values").filter(held)
         values.append(known if len(known) else counted.field("values"))
     return GridKey.fit([table.column(name) for name in names], values)

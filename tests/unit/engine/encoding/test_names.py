@@ -28,8 +28,8 @@ def test_a_value_held_by_two_rows_is_never_put_out() -> None:
     assert 0.55 < np.mean([value == "Wien" for value in made]) < 0.65
 
 
-def test_a_tiny_column_keeps_values_held_by_two_rows() -> None:
-    codec = fitted(pa.array(["a", "a", "b", "b", "c"]))
+def test_a_tiny_column_needs_three_holders_as_well() -> None:
+    codec = fitted(pa.array(["a", "a", "a", "b", "b", "b", "c", "c"]))
     assert set(decoded(codec, codec.encode(pa.array(["a", "b"])))) == {"a", "b"}
     assert "c" not in decoded(codec, np.full((200, 1), codec.sizes[0] - 1))
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syntheflow_server.domain.schema import Column, SemanticType
@@ -22,6 +22,7 @@ def test_a_permutation_visits_every_place_once(size, key):
     assert sorted(permute(np.arange(size), size, key)) == list(range(size))
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=30, unique=True))
 def test_text_keys_never_repeat_whatever_the_examples(values):
     made = PatternKey.fit("k", values).make(np.arange(1500), 9)["k"].to_pylist()
