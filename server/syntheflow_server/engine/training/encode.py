@@ -13,7 +13,7 @@ from syntheflow_server.domain.schema import Column, Schema, SemanticType
 from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.calendar import Calendar
 from syntheflow_server.engine.encoding import column_order, fit_codec
-from syntheflow_server.engine.encoding.base import Token, combined, holders_needed
+from syntheflow_server.engine.encoding.base import RARE_ROWS, Token, combined
 from syntheflow_server.engine.encoding.plain import from_numbers
 from syntheflow_server.engine.encoding.text import TextCodec
 from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, fit_codebook
@@ -61,7 +61,10 @@ class Encoder:
         seed: int,
         tick: Callable[[str], None],
         whole: Mapping[str, Whole] | None = None,
+        needed: int = RARE_ROWS,
     ) -> None:
+        """Prepare to encode; a value needs `needed` rows to be put out as it is."""
+        self._needed = needed
         self._schema, self._tables, self._analysis = schema, tables, analysis
         self._whole = whole or {}
         self._relations = relations
@@ -110,10 +113,12 @@ class Encoder:
     ) -> Piece:
         """Learn the piece's codec and encode its values; a hidden column's `relation` is told."""
         teaching = ~self._held[table]
-        codec = fit_codec(column, values.filter(pa.array(teaching)), self._seed)
+        codec = fit_codec(
+            column, values.filter(pa.array(teaching)), self._seed, needed=self._needed
+        )
         if isinstance(codec, TextCodec) and table in self._whole:
             every = self._whole[table].values(column.name, relation)
-            codec = codec.guarding(every, holders_needed(len(values)))
+            codec = codec.guarding(every, self._needed)
         self._parts[table, kind, column.name] = codec.encode(values)
         self._tick(f"reading {table}")
         return Piece(kind, column.name, codec.tokens, codec)

@@ -61,9 +61,20 @@ def fit(
     analysis = analyse(schema, tables)
     held = holdout_of(analysis, settings.holdout_share, settings.seed)
     held |= {name: np.zeros(analysis.rows[name], bool) for name in whole}
-    relations = find_relations(schema, tables, analysis, held, progress.reading, thinned.obeys)
+    holders = settings.rare_holders
+    relations = find_relations(
+        schema, tables, analysis, held, progress.reading, thinned.obeys, holders
+    )
     encoder = Encoder(
-        schema, tables, analysis, held, relations, settings.seed, progress.reading, whole
+        schema,
+        tables,
+        analysis,
+        held,
+        relations,
+        settings.seed,
+        progress.reading,
+        whole,
+        needed=holders,
     )
     encoded = encoder.run()
     kept = None
@@ -82,7 +93,9 @@ def fit(
         name: replace(
             _table_model(
                 schema.table(name),
-                learn_makers(schema.table(name), tables[name], family[name], whole.get(name)),
+                learn_makers(
+                    schema.table(name), tables[name], family[name], whole.get(name), holders
+                ),
                 family,
                 encoded[name],
                 trained[name],
