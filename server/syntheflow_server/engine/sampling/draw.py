@@ -43,10 +43,11 @@ def draw_root(
     blank = np.zeros((rows, runtime.layout(table).size), np.uint16)
     frame = Frame(table, unit, first_row, rows, blank)
     if table in runtime.samplers and rows:
+        model = runtime.table(table)
         frame.codes = runtime.samplers[table].sample(
             uniforms_of(runtime, frame, spec.seed),
-            given=tokens_of_keys(runtime.table(table), frame, spec.seed, asked),
-            restrict=beat.restrict,
+            given=tokens_of_keys(model, frame, spec.seed, asked),
+            restrict=model.rules.after(beat.restrict),
             temperature=spec.temperature,
         )
     return frame
@@ -288,7 +289,7 @@ class _Siblings:
         if self.keeper is not None:
             self.keeper.rows = rows
         self.beat()
-        restrict = self.rules.before(self.beat.restrict if self.keeper is None else self.keeper)
+        restrict = self.rules.after(self.beat.restrict if self.keeper is None else self.keeper)
         self.codes[rows] = self.sampler.sample(
             self.uniforms[rows],
             context=context,

@@ -96,11 +96,11 @@ def _mass(codec: Codec, codes: Ints) -> Floats:
         wide = np.zeros((codec.sizes[0], codec.sizes[1]))
         wide[: len(weights), : weights.shape[1]] = weights
         wide[len(weights) :, 0] = 1
-        return np.asarray(wide[codes[:, 0], codes[:, 1]], np.float64)
+        return wide.reshape(-1).take(codes @ np.array([wide.shape[1], 1]))
     if isinstance(codec, CategoryCodec) and codec.width > 1:
         member = np.diff(codec.cumulative, prepend=0)
-        flat = codes[:, 0] * codec.width + codes[:, 1]
-        known = np.append(member, np.zeros(len(codes)))[np.minimum(flat, len(member))]
+        place = np.minimum(codes[:, 0] * codec.width + codes[:, 1], len(member))
+        known = np.append(member, 0.0)[place]
         return np.where(codes[:, 0] >= codec.groups, codes[:, 1] == 0, known).astype(np.float64)
     return np.ones(len(codes))
 

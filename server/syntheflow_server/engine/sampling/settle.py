@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations.cells import (
@@ -58,13 +57,11 @@ def check_demands(runtime: Runtime, plan: SamplePlan, table: str, beat: Beat) ->
         settling.ask(demands)
         settling.run()
     except NoRowError as error:
-        name = error.name if error.name in model.table.column_names else demands[0].column
-        raise _impossible(table, name) from None
-
-
-def _impossible(table: str, column: str) -> InvalidArgumentError:
-    rule = "no row that the model can make meets the conditions on it and on what it depends on"
-    return condition_error(table, column, rule)
+        names = [demand.column for demand in demands]
+        column = error.name if error.name in names else names[0]
+        together = f" together with those on {', '.join(names)}" if len(names) > 1 else ""
+        rule = f"no row that the model can make meets the condition{together}"
+        raise condition_error(table, column, rule) from None
 
 
 def settle_root(runtime: Runtime, plan: SamplePlan, frame: Frame, beat: Beat) -> None:
@@ -203,11 +200,12 @@ class _Settling:
                 guide, place = steered[token]
                 guide.weigh(place, rows, codes, weights)
 
+        chosen = first if first.any() else None
         frame.codes = self._runtime.samplers[frame.table].sample(
             uniforms_of(self._runtime, frame, seed),
             given=given,
-            restrict=restrict,
-            first=first if first.any() else None,
+            restrict=model.rules.after(restrict, chosen),
+            first=chosen,
             temperature=self._plan.spec.temperature,
         )
 
