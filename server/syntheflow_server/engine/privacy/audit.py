@@ -51,7 +51,7 @@ def _bound(canaries: int, guesses: int, right: int, delta: float, chance: float)
 
 
 def _at_least(canaries: int, guesses: int, right: int, epsilon: float, delta: float) -> float:
-    """Return how likely so many right guesses are at most, if the fit is (epsilon, delta)-private."""
+    """Return how likely so many right guesses are at most if the fit is private."""
     chance = 1 / (1 + math.exp(-epsilon))
     mass = _binomial(guesses, chance)
     tail = float(mass[right:].sum())

@@ -38,7 +38,7 @@ _SINGLES = 0.07
 _ASKING = 0.05
 """Shares of the budget for the rows' number, the columns' codecs, single distributions and
 which pairs to measure; pairs of columns get the rest."""
-_BINS = 32
+_BINS = 22
 _KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _KEY_LENGTH = 12
 

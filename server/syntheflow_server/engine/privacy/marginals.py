@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 Pair = tuple[int, int]
 
 _DEPENDENCE_SENSITIVITY = 4.0
-_NOISE_FELT = 0.15
+_NOISE_FELT = 0.3
 _MEAN_NOISE = 0.8
 
 
