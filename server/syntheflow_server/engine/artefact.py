@@ -36,8 +36,9 @@ from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.relations import relation_from_state, relation_to_state
 from syntheflow_server.engine.settings import FitSettings
+from syntheflow_server.engine.support import Support
 
-FORMAT = 3
+FORMAT = 4
 _JSON = "model.json"
 _WEIGHTS = "weights.safetensors"
 _MAKERS: tuple[type[KeyMaker], ...] = (GridKey, NumberKey, PatternKey, SpreadKey)
@@ -137,6 +138,8 @@ def _write_table(model: TableModel, prefix: str, tensors: dict[str, Tensor]) -> 
         facts, arrays = relation_to_state(relation)
         _put(tensors, f"{prefix}/relation{i}", arrays)
         relations.append(facts)
+    support, pairs = model.support.to_state()
+    _put(tensors, f"{prefix}/support", pairs)
     return {
         "structure": model.structure.model_dump(mode="json"),
         "pieces": [
@@ -145,6 +148,7 @@ def _write_table(model: TableModel, prefix: str, tensors: dict[str, Tensor]) -> 
         ],
         "makers": makers,
         "relations": relations,
+        "support": support,
         "network": network.shape.to_json() if network is not None else None,
         "relatives": _relatives_facts(relatives),
         "card": model.card.model_dump(mode="json"),
@@ -238,6 +242,7 @@ def _read_table(
             relation_from_state(item, _taken(tensors, f"{prefix}/relation{i}"))
             for i, item in enumerate(facts["relations"])
         ),
+        support=Support.from_state(facts["support"], _taken(tensors, f"{prefix}/support")),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import Layout
 from syntheflow_server.engine.relations import Relation, tell_of_days
 from syntheflow_server.engine.settings import FitSettings
+from syntheflow_server.engine.support import Keeper, Support
 
 _UNIT_ROWS = 16_384
 _FAMILY_ROWS = 40_000
@@ -28,7 +29,8 @@ class TableModel:
     """All that was learned of one table.
 
     `makers` make key columns from the row number, `owner_makers` from the owner's row
-    number; `relations` compute columns from others. `network` is None for a table without
+    number; `relations` compute columns from others, `support` says which tokens never come
+    together. `network` is None for a table without
     tokens; `relatives` for one without owner. `history` gives the points whose mean tells
     of earlier siblings.
     """
@@ -43,6 +45,12 @@ class TableModel:
     history: Featurizer
     card: TableCard
     relations: tuple[Relation, ...] = ()
+    support: Support = field(default_factory=Support)
+
+    @cached_property
+    def rules(self) -> Keeper:
+        """What keeps codes apart that never meet."""
+        return Keeper(self.support)
 
     @cached_property
     def made_by(self) -> dict[str, Relation]:
