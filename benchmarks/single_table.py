@@ -17,6 +17,7 @@ import os
 import platform
 import queue
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ import pyarrow.parquet as pq
 from _single_report import summary, table
 from _tables import QUICK, Case, UnknownTableError, quick, single_tables, stored
 from peers.environments import InstallError, default_cache, python_of, versions
-from peers.launch import launch
+from peers.launch import end_all, launch
 from peers.registry import REAL, SCORER, SYSTEMS, System
 
 SCORE_LIMIT = 3_600.0
@@ -54,6 +55,8 @@ class Plan:
 def main() -> None:
     asked = _arguments()
     asked.out.mkdir(parents=True, exist_ok=True)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     plan = _plan(asked)
     pairs = [(case, seed) for case in plan.cases for seed in plan.seeds]
     free: queue.Queue[int] = queue.Queue()
@@ -84,6 +87,12 @@ def main() -> None:
     path.write_text(json.dumps(result, indent=1))
     print(table(runs, summed))
     print(f"\n{len(runs)} runs in {result['minutes']} min; all figures: {path}")
+
+
+def _stop(number: int, _: object) -> None:
+    """End with all children at once; --resume goes on from here."""
+    end_all()
+    os._exit(128 + number)
 
 
 def _arguments() -> argparse.Namespace:

@@ -43,6 +43,8 @@ def python_of(environment: Environment, cache: Path) -> Path:
             *environment.requirements,
         ]
     )
+    if environment.unwanted:
+        _must([str(python), "-m", "pip", "uninstall", "--quiet", "--yes", *environment.unwanted])
     _must([str(python), "-c", f"import {environment.shows}"])
     ready.touch()
     return python

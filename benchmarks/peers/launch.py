@@ -14,6 +14,13 @@ from typing import Any
 HERE = Path(__file__).resolve().parent.parent
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
 _THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON")
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def end_all() -> None:
+    """Kill every child that runs now; they have sessions of their own and would go on."""
+    for child in tuple(_running):
+        _end(child)
 
 
 def launch(
@@ -44,6 +51,7 @@ def launch(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        _running.add(child)
         began = time.monotonic()
         try:
             code = child.wait(time_limit)
@@ -51,6 +59,7 @@ def launch(
             return f"stopped at the time limit of {time_limit:g} s"
         finally:
             _end(child)
+            _running.discard(child)
     return _reason(code, log, time.monotonic() - began) if code else ""
 
 

@@ -10,11 +10,15 @@ _ARROW = "pyarrow==26.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Pinned packages of one virtual environment, and a module that shows that it works."""
+    """Pinned packages of one virtual environment, and a module that shows that it works.
+
+    `unwanted` packages are taken out again after the installation.
+    """
 
     name: str
     requirements: tuple[str, ...]
     shows: str
+    unwanted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,14 @@ class System:
 
 
 _SDV = Environment("sdv", ("sdv==2.0.0", _TORCH, _ARROW), "sdv.single_table")
-_MOSTLY = Environment("mostlyai", ("mostlyai-engine==2.7.3", _TORCH, _ARROW), "mostlyai.engine")
+# What it asks for beside torch is built for graphics cards: next to a CPU build of torch the
+# import fails, without it all that concerns tables works.
+_MOSTLY = Environment(
+    "mostlyai",
+    ("mostlyai-engine==2.7.3", _TORCH, _ARROW),
+    "mostlyai.engine",
+    unwanted=("torchvision", "torchaudio"),
+)
 _CART = Environment("synthpop", ("synthpop-py==0.1.3", _ARROW), "synthpop")
 
 SCORER = Environment(

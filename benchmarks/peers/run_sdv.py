@@ -22,6 +22,7 @@ SYNTHESIZERS = {
     "ctgan": CTGANSynthesizer,
     "tvae": TVAESynthesizer,
 }
+LEARNED = {"numerical", "ordinal", "categorical", "boolean", "datetime"}
 TABLE = "table"
 
 
@@ -31,7 +32,7 @@ def learn(job: Job, rows: Any) -> Draw:
     np.random.seed(job.seed)  # noqa: NPY002 - SDV draws from the global generators
     torch.manual_seed(job.seed)
     torch.set_num_threads(1)
-    facts = Metadata.detect_from_dataframe(rows, table_name=TABLE, infer_keys=None)
+    facts = Metadata.detect_from_dataframes({TABLE: rows}, infer_keys=None)
     for name, column in facts.tables[TABLE].columns.items():
         kind = _kind(rows[name], column["sdtype"])
         if name == job.primary_key:
@@ -43,17 +44,15 @@ def learn(job: Job, rows: Any) -> Draw:
     facts.validate()
     settings = {} if job.system == "copula" else {"enable_gpu": False}
     model = SYNTHESIZERS[job.system](facts, **settings)
-    model.fit(rows)
-    return lambda count: model.sample(num_rows=count)
+    model.fit({TABLE: rows})
+    return lambda count: model.sample(num_rows=count)[TABLE]
 
 
 def _kind(column: Any, found: str) -> str:
-    """Return SDV's kind of a column; what SDV found stands if it comes from the values."""
-    if column.dtype.kind == "b":
-        return "boolean"
-    if column.dtype.kind in "iuf":
-        return "numerical" if found not in {"numerical", "categorical"} else found
-    return "datetime" if column.dtype.kind == "M" else "categorical"
+    """Return SDV's kind of a column; what SDV found stands if it says how values are learned."""
+    if found in LEARNED:
+        return found
+    return "numerical" if column.dtype.kind in "iuf" else "categorical"
 
 
 if __name__ == "__main__":
