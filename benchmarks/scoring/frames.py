@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 Kind = Literal["number", "time", "category", "text"]
 Floats = npt.NDArray[np.float64]
 DIGITS = 6
+_DAY = 86_400.0
 _TEXT_SHARE = 0.2
 _TEXT_DISTINCT = 50
 _TRUTHS = {"1": "true", "0": "false", "1.0": "true", "0.0": "false"}
@@ -92,7 +93,10 @@ def read(path: Path, kinds: dict[str, tuple[Kind, bool]]) -> Frame:
 
 
 def kinds_of(path: Path) -> dict[str, tuple[Kind, bool]]:
-    """Return each column's kind, and whether it is rounded to six digits (floats are)."""
+    """Return each column's kind, and whether it is rounded.
+
+    Floats are, to six significant digits, and dates, to whole days: peers are given moments.
+    """
     table = pq.read_table(path)
     return {name: _kind(table.column(name)) for name in table.column_names}
 
@@ -109,7 +113,7 @@ def _kind(column: pa.ChunkedArray) -> tuple[Kind, bool]:
     if pa.types.is_time(column.type):
         return "time", False
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
-        return "time", False
+        return "time", pa.types.is_date(column.type)
     distinct = len(set(_texts(column, truths=False).tolist()))
     telling = distinct > max(_TEXT_DISTINCT, _TEXT_SHARE * len(column))
     return ("text" if telling else "category"), False
@@ -120,7 +124,8 @@ def _values(column: pa.ChunkedArray, kind: Kind, *, rounded: bool) -> npt.NDArra
         values = _numbers(column)
         return six_digits(values) if rounded else values
     if kind == "time":
-        return _moments(column)
+        moments = _moments(column)
+        return np.floor(moments / _DAY) * _DAY if rounded else moments
     return _texts(column, truths=kind == "category")
 
 

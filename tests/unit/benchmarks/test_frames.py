@@ -49,6 +49,7 @@ def test_codes_that_come_back_as_floats_are_the_same_text(tmp_path: Path):
     ("real", "made"),
     [
         (date(2024, 2, 29), datetime(2024, 2, 29)),  # noqa: DTZ001
+        (date(2024, 2, 29), datetime(2024, 2, 29, 17, 5)),  # noqa: DTZ001
         (date(2024, 2, 29), "2024-02-29"),
         (time(13, 5), "13:05:00"),
     ],
