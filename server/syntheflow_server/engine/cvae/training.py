@@ -374,6 +374,6 @@ class _Course:
                 train_loss=float(self.loss),
                 validation_loss=self.validation,
                 rows_per_second=self.step * self.recipe.batch / max(spent, 1e-9),
-                eta_seconds=spent / self.step * (self.steps - self.step),
+                eta_seconds=spent / max(self.step, 1) * (self.steps - self.step),
             )
         )

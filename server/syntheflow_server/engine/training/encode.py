@@ -13,7 +13,7 @@ from syntheflow_server.domain.schema import Column, Schema, SemanticType
 from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.calendar import Calendar
 from syntheflow_server.engine.encoding import column_order, fit_codec
-from syntheflow_server.engine.encoding.base import RARE_ROWS, Token, combined
+from syntheflow_server.engine.encoding.base import RARE_ROWS, Codec, Token, combined
 from syntheflow_server.engine.encoding.plain import from_numbers
 from syntheflow_server.engine.encoding.text import TextCodec
 from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, fit_codebook
@@ -24,11 +24,11 @@ from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.relations import Ref, Relation, given_of, told_by
 from syntheflow_server.engine.relations.sight import Sight
-from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, children_of
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
 from syntheflow_server.engine.training.siblings import order_numbers
 from syntheflow_server.engine.training.thinning import Whole
+from syntheflow_server.engine.training.warm import Base
 
 Codes = npt.NDArray[np.uint16]
 Mask = npt.NDArray[np.bool_]
@@ -62,12 +62,13 @@ class Encoder:
         seed: int,
         tick: Callable[[str], None],
         whole: Mapping[str, Whole] | None = None,
+        base: Base | None = None,
         needed: int = RARE_ROWS,
     ) -> None:
         """Prepare to encode; a value needs `needed` rows to be put out as it is."""
         self._needed = needed
         self._schema, self._tables, self._analysis = schema, tables, analysis
-        self._whole = whole or {}
+        self._whole, self._base = whole or {}, base
         self._relations = relations
         self._held, self._seed, self._tick = held, seed, tick
         self._numbers: dict[str, npt.NDArray[np.int64]] = {}
@@ -113,16 +114,21 @@ class Encoder:
         relation: Relation | None = None,
     ) -> Piece:
         """Learn the piece's codec and encode its values; a hidden column's `relation` is told."""
-        teaching = ~self._held[table]
-        codec = fit_codec(
-            column, values.filter(pa.array(teaching)), self._seed, needed=self._needed
-        )
+        taught = values.filter(pa.array(~self._held[table]))
+        old = self._kept(table, kind, column.name, taught)
+        codec = old or fit_codec(column, taught, self._seed, needed=self._needed)
         if isinstance(codec, TextCodec) and table in self._whole:
             every = self._whole[table].values(column.name, relation)
             codec = codec.guarding(every, self._needed)
         self._parts[table, kind, column.name] = codec.encode(values)
         self._tick(f"reading {table}")
         return Piece(kind, column.name, codec.tokens, codec)
+
+    def _kept(self, table: str, kind: PieceKind, name: str, values: pa.Array) -> Codec | None:
+        """Return the codec of an earlier model, if there is one that suits."""
+        if self._base is None:
+            return None
+        return self._base.codec(table, kind, name, values, self._needed)
 
     def _count(self, table: str, kind: PieceKind, name: str, counts: Rows) -> Piece:
         """Return the piece of counts; few rows lend each other's neighbourhood.
@@ -153,7 +159,9 @@ class Encoder:
         told = {name for _, name in told_by(self._relations[table], telling)}
         given = {*structure.grid, *structure.telling, *told}
         following.sort(key=lambda piece: piece.name not in given)
-        return Layout.of([*leading, *following])
+        pieces = [*leading, *following]
+        kept = self._base.in_old_order(table, pieces) if self._base else None
+        return Layout.of(kept or pieces)
 
     def _columns(self, table: str) -> list[Piece]:
         structure, schema = self._analysis.family[table], self._schema.table(table)
@@ -315,14 +323,6 @@ class Encoder:
                 if not piece.link.nullable:
                     counted[found < 0, piece.start] = False
         return Encoded(layout, codes, counted, siblings, self._step_units.get(table))
-
-
-def learn_support(encoded: Encoded, held: Mask) -> Support:
-    """Return which codes of the table's own columns never meet in rows that teach."""
-    kinds = {PieceKind.COLUMN, PieceKind.MISSING}
-    tokens = [piece.start for piece in encoded.layout.pieces if piece.kind in kinds]
-    sizes = [token.size for token in encoded.layout.tokens]
-    return Support.learn(encoded.codes[~held], encoded.counted[~held], sizes, tokens)
 
 
 def _integer(name: str) -> Column:

@@ -22,11 +22,12 @@ from syntheflow_server.engine.relations import find_relations
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.training.analysis import Analysis, analyse
 from syntheflow_server.engine.training.checkpoints import Checkpoints, fingerprint
-from syntheflow_server.engine.training.encode import Encoded, Encoder, learn_support
+from syntheflow_server.engine.training.encode import Encoded, Encoder
 from syntheflow_server.engine.training.holdout import holdout_of
 from syntheflow_server.engine.training.makers import Makers, learn_makers
 from syntheflow_server.engine.training.tables import Trained, train_table
 from syntheflow_server.engine.training.thinning import Mask, thin
+from syntheflow_server.engine.training.warm import Base, check_base
 
 _READING = 0.05
 _TICK_SECONDS = 0.2
@@ -40,10 +41,14 @@ def fit(
     settings: FitSettings,
     report: Report,
     *,
+    base: FittedModel | None = None,
     checkpoints: Path | None = None,
 ) -> FittedModel:
     """Learn `tables` and return the model.
 
+    With `base`, an earlier model of the same schema, training starts from its weights
+    and keeps what still suits of its codes; InvalidArgumentError names what differs in
+    the schemas.
     In the directory `checkpoints`, which is this fit's own, the state of training is kept
     now and then: a fit that is started again with the same settings and data goes on
     there and yields the same model. Whoever gave the directory removes it in the end.
@@ -54,6 +59,9 @@ def fit(
     schema = schema.checked()
     if settings.epsilon is not None:
         return fit_private(schema, tables, settings, report)
+    if base is not None:
+        check_base(base, schema)
+    old = Base(base) if base is not None else None
     progress = _Progress(report)
     progress.reading("reading keys")
     thinned = thin(schema, tables, settings.holdout_share, settings.seed)
@@ -74,14 +82,16 @@ def fit(
         settings.seed,
         progress.reading,
         whole,
+        old,
         needed=holders,
     )
     encoded = encoder.run()
-    supports = {name: learn_support(encoded[name], held[name]) for name in encoded}
     kept = None
     if checkpoints is not None:
-        kept = Checkpoints(checkpoints, fingerprint(schema, settings, encoded, ""))
-    trained = _train_all(analysis, encoded, held, settings, progress, kept)
+        kept = Checkpoints(
+            checkpoints, fingerprint(schema, settings, encoded, old.digest if old else "")
+        )
+    trained = _train_all(analysis, encoded, held, settings, progress, kept, old)
     structures = {
         name: _with_code_sizes(analysis.family[name], encoded[name])
         for name in analysis.family.order
@@ -103,7 +113,6 @@ def fit(
                 held[name],
             ),
             relations=relations[name],
-            support=supports[name],
         )
         for name in family.order
     }
@@ -156,6 +165,7 @@ def _train_all(
     settings: FitSettings,
     progress: _Progress,
     kept: Checkpoints | None,
+    base: Base | None,
 ) -> dict[str, Trained]:
     """Train table after table; the time limit, if any, begins here."""
     work = {name: _work(item) for name, item in encoded.items()}
@@ -173,6 +183,7 @@ def _train_all(
             deadline=deadline,
             report=lambda state, name=name: progress.training(name, state),  # type: ignore[misc]
             checkpoint=kept.table(number) if kept else None,
+            base=base,
         )
     return trained
 
@@ -245,6 +256,7 @@ def _table_model(
         validation_loss=result.validation_loss if result else 0.0,
         train_seconds=result.seconds if result else 0.0,
         owner_table=family.owner_of(name),
+        stopped=result.stopped if result else "",
     )
     return TableModel(
         table=table,

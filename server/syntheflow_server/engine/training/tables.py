@@ -22,6 +22,7 @@ from syntheflow_server.engine.training.checkpoints import TableCheckpoint
 from syntheflow_server.engine.training.encode import Encoded
 from syntheflow_server.engine.training.holdout import entity_rows, entity_table
 from syntheflow_server.engine.training.kin import Siblings
+from syntheflow_server.engine.training.warm import Base
 
 _INNER_SHARE = 0.08
 _LATENT_MEAN = 2.0
@@ -51,14 +52,17 @@ def train_table(
     deadline: float | None,
     report: Callable[[TrainingProgress], None],
     checkpoint: TableCheckpoint | None = None,
+    base: Base | None = None,
 ) -> Trained:
     """Train the networks of `table`; all relatives must be encoded.
 
-    With a `checkpoint` training goes on from what that holds, and writes to it.
+    With a `checkpoint` training goes on from what that holds, and writes to it; with a
+    `base` it starts from that model's weights as far as they fit.
     """
     mine = encoded[table]
     tokens = mine.layout.tokens
-    history = Featurizer.of(tokens, [1.0] * len(tokens), settings.seed)
+    history = base.history(table, tokens) if base else None
+    history = history or Featurizer.of(tokens, [1.0] * len(tokens), settings.seed)
     teaching = np.flatnonzero(~held)
     if not tokens or not len(teaching):
         return Trained(None, None, history, None)
@@ -80,6 +84,7 @@ def train_table(
     if checkpoint is not None and (ended := checkpoint.finished()) is not None:
         return Trained(network, relatives, history, _put_back(ended, network, relatives))
     rows_train, rows_valid = _inner_split(table, analysis, teaching, settings.seed)
+    warm = base is not None and base.start(table, mine.layout, network, relatives)
     network.train()
     result = train(
         network,
@@ -94,6 +99,7 @@ def train_table(
         deadline=deadline,
         threads=settings.threads,
         report=report,
+        recipe=base.recipe(table, len(rows_train)) if base and warm else None,
         device=settings.device,
         keeper=checkpoint,
     )

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from syntheflow_server.domain.errors import CancelledError
-from syntheflow_server.engine.cvae import TableNetwork, TrainingProgress, train
+from syntheflow_server.engine.cvae import TableNetwork, TrainingProgress, train, training
 from syntheflow_server.engine.encoding import Token
 
 SIZES = (3, 4, 5)
@@ -147,3 +147,30 @@ def test_tables_of_few_rows_train(count: int) -> None:
     codes = rows(count)
     result = train(network(codes), codes, np.arange(1, count), np.arange(1))
     assert np.isfinite(result.validation_loss)
+
+
+def test_everything_a_loss_needs_lies_on_the_device_of_the_training() -> None:
+    # No tensor of the meta device mixes with one of the processor: it stands for a GPU here.
+    codes, meta = rows(50), torch.device("meta")
+    net, context = network(codes, context_width=6), Sign(0.5)
+    mask = np.ones(codes.shape, np.bool_)
+
+    def inputs(rows: np.ndarray) -> torch.Tensor:
+        return torch.as_tensor(np.zeros((len(rows), 3), np.float32))
+
+    with meta:
+        run = training._Run(net, codes, context, inputs, mask, None, meta)
+        loss = run.loss(np.arange(50), smooth=False)
+        loss.backward()
+    assert loss.device == meta
+    assert all(p.device == meta for p in run.parameters)
+
+
+def test_a_device_may_be_named_and_weights_come_back() -> None:
+    codes = rows(300)
+    named, default = network(codes), network(codes)
+    train(named, codes, *split(codes), device="cpu")
+    train(default, codes, *split(codes))
+    for one, other in zip(named.parameters(), default.parameters(), strict=True):
+        assert one.device.type == "cpu"
+        assert torch.equal(one, other)

@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from syntheflow_server.domain.schema import Column, Schema, SemanticType, Table
-from syntheflow_server.domain.tables import MemoryTable
 from syntheflow_server.engine import FitSettings, Sampler, SampleSpec, fit, holdout_rows
 from syntheflow_server.engine.encoding.sieve import Sieve
 from syntheflow_server.engine.training import thinning
