@@ -57,6 +57,17 @@ class TableModel:
         """The relation that computes each column that is computed."""
         return {name: relation for relation in self.relations for name in relation.makes}
 
+    @property
+    def told_card(self) -> TableCard:
+        """The card with all relations in words."""
+        told = [relation.describe() for relation in self.relations]
+        if self.support.pairs:
+            told.append(
+                f"values that never met are not put together, in {len(self.support.pairs)}"
+                " pairs of columns"
+            )
+        return self.card.model_copy(update={"relations": tuple(told)})
+
     def day_hints(self, name: str) -> tuple[Relation, ...]:
         """Return the relations whose tokens hint at the day that the column `name` holds."""
         return tell_of_days(self.relations, name)
@@ -75,7 +86,7 @@ class FittedModel:
     @property
     def cards(self) -> tuple[TableCard, ...]:
         """Facts about each table, in schema order."""
-        return tuple(self.tables[name].card for name in self.schema.table_names)
+        return tuple(self.tables[name].told_card for name in self.schema.table_names)
 
     @cached_property
     def blocks(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from syntheflow_server.domain.schema import arrow_type
 from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
-from syntheflow_server.engine.relations.base import Given, Ref, Relation, State
+from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, quoted
 from syntheflow_server.engine.relations.sight import Sight
 
 Floats = npt.NDArray[np.float64]
@@ -62,6 +62,15 @@ class Linear(Relation):
         if pa.types.is_floating(kind):
             return from_numbers(units / 10.0**self.digits, missing, kind, 0)
         return from_numbers(units.astype(np.int64), missing, kind, 0)
+
+    def describe(self) -> str:
+        """See `Relation.describe`."""
+        if self.product:
+            return f"{quoted(self.makes)} is the product of {quoted(self.needs)}"
+        if self.factors == (1,):
+            return f"{quoted(self.makes)} equals {quoted(self.needs)}"
+        parts = "parts in units of their own, " if set(self.factors) != {1} else ""
+        return f"{quoted(self.makes)} is the sum of {parts}{quoted(self.needs)}"
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""

@@ -56,6 +56,10 @@ class Relation(ABC):
         return {}
 
     @abstractmethod
+    def describe(self) -> str:
+        """Return the relation in one short sentence: names of columns, no values."""
+
+    @abstractmethod
     def to_state(self) -> State:
         """Return what `from_state` needs besides the fields that all relations have."""
 
@@ -92,6 +96,16 @@ def seen(relations: Iterable[Relation], telling: Iterable[Ref]) -> tuple[Relatio
     every = tuple(relations)
     told = {id(relation) for relation, _ in told_by(every, telling)}
     return tuple(replace(r, hints=True) if id(r) in told else r for r in every)
+
+
+def quoted(names: Iterable[str | Ref]) -> str:
+    """Return names of columns for a sentence: 'a', 'b' and the owner's 'c'."""
+    words = []
+    for name in names:
+        above = isinstance(name, Ref) and name.above
+        column = name.column if isinstance(name, Ref) else name
+        words.append(f"the owner's {column!r}" if above else repr(column))
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def same(left: pa.Array, right: pa.Array) -> npt.NDArray[np.bool_]:

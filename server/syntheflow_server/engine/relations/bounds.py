@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from syntheflow_server.domain.schema import Column
 from syntheflow_server.engine.encoding.plain import to_numbers
-from syntheflow_server.engine.relations.base import Given, Ref, Relation, State
+from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, quoted
 from syntheflow_server.engine.relations.sight import Sight
 
 _FEW_ROWS = 60
@@ -49,6 +49,13 @@ class Bounded(Relation):
     def hide(self, given: Given) -> dict[str, pa.Array]:
         """See `Relation.hide`."""
         return {self.hidden[0].name: given[Ref(self.makes[0])]}
+
+    def describe(self) -> str:
+        """See `Relation.describe`."""
+        lows, highs = self.needs[: self.lows], self.needs[self.lows :]
+        low = f"never below {quoted(lows)}" if lows else ""
+        high = f"never above {quoted(highs)}" if highs else ""
+        return f"{quoted(self.makes)} is {' and '.join(text for text in (low, high) if text)}"
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from syntheflow_server.domain.schema import arrow_type
 from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
-from syntheflow_server.engine.relations.base import Given, Ref, Relation, State
+from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, quoted
 from syntheflow_server.engine.relations.sight import Sight
 
 Ints = npt.NDArray[np.int64]
@@ -55,6 +55,10 @@ class Clock(Relation):
         which = self.makes.index(name)
         kind = arrow_type(self.types[which])
         return from_numbers(_part(steps, self.roles, self.roles[which], kind), missing, kind, 0)
+
+    def describe(self) -> str:
+        """See `Relation.describe`."""
+        return f"{quoted(self.makes)} follow from {quoted(self.needs)}, which counts the time"
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""

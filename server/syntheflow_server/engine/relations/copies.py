@@ -11,7 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syntheflow_server.domain.schema import Column, SemanticType
-from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, codes_of, same
+from syntheflow_server.engine.relations.base import (
+    Given,
+    Ref,
+    Relation,
+    State,
+    codes_of,
+    quoted,
+    same,
+)
 from syntheflow_server.engine.relations.sight import Sight
 
 _FEW_ROWS = 20
@@ -46,6 +54,11 @@ class Copied(Relation):
             flag.name: copied,
             value.name: pc.if_else(copied, pa.scalar(None, own.type), own),
         }
+
+    def describe(self) -> str:
+        """See `Relation.describe`."""
+        own = " or a value of its own" if self.hidden else ""
+        return f"{quoted(self.makes)} is {quoted(self.needs)}{own}"
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from syntheflow_server.domain.schema import Column, SemanticType, arrow_type
 from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
-from syntheflow_server.engine.relations.base import Given, Ref, Relation, State
+from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, quoted
 from syntheflow_server.engine.relations.sight import Sight
 
 _FEW_ROWS = 50
@@ -44,6 +44,10 @@ class Difference(Relation):
         made, missing = to_numbers(given[Ref(self.makes[0])], "")
         steps = (made - base) // self.unit
         return {self.hidden[0].name: pa.array(steps, pa.int64(), mask=gone | missing)}
+
+    def describe(self) -> str:
+        """See `Relation.describe`."""
+        return f"{quoted(self.makes)} follows {quoted(self.needs)} by a difference that is learned"
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""

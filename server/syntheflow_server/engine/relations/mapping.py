@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from syntheflow_server.domain.schema import SemanticType, arrow_type
 from syntheflow_server.engine.encoding.base import RARE_ROWS
 from syntheflow_server.engine.encoding.plain import array_from_bytes, array_to_bytes, to_numbers
-from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, codes_of
+from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, codes_of, quoted
 from syntheflow_server.engine.relations.sight import Sight
 
 _MOST_VALUES = 2000
@@ -71,6 +71,10 @@ class Mapping(Relation):
         low = np.maximum(high - 1, 0)
         nearer = numbers - known[order[low]] <= known[order[high]] - numbers
         return np.where(empty, 0, order[np.where(nearer, low, high)])
+
+    def describe(self) -> str:
+        """See `Relation.describe`."""
+        return f"{quoted(self.makes)} is determined by {quoted(self.needs)}"
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syntheflow_server.domain.schema import arrow_type
-from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, same
+from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, quoted, same
 from syntheflow_server.engine.relations.sight import Sight
 
 _FEW_ROWS = 30
@@ -64,6 +64,10 @@ class Part(Relation):
             weeks = pc.multiply(pc.divide(turned, _WEEK), _WEEK)
             return pc.add(pc.subtract(turned, weeks), self.base).cast(kind)
         return pc.add(numbers, self.shift).cast(kind)
+
+    def describe(self) -> str:
+        """See `Relation.describe`."""
+        return f"{quoted(self.makes)} is a part of the time {quoted(self.needs)}"
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""

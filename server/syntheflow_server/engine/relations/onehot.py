@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from syntheflow_server.domain.schema import Column, SemanticType, arrow_type
-from syntheflow_server.engine.relations.base import Given, Ref, Relation, State
+from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, quoted
 from syntheflow_server.engine.relations.sight import Sight
 
 _FEWEST_FLAGS = 3
@@ -35,6 +35,10 @@ class OneHot(Relation):
         """See `Relation.hide`."""
         flags = np.stack([_flags(given[Ref(name)]) for name in self.makes])
         return {self.hidden[0].name: pa.array(flags.argmax(axis=0).astype(np.int64))}
+
+    def describe(self) -> str:
+        """See `Relation.describe`."""
+        return f"exactly one of {quoted(self.makes)} is set"
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""

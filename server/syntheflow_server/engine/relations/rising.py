@@ -13,7 +13,7 @@ import pyarrow as pa
 from syntheflow_server.domain.schema import arrow_type
 from syntheflow_server.engine.encoding.base import RARE_ROWS
 from syntheflow_server.engine.encoding.plain import array_from_bytes, array_to_bytes, to_numbers
-from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, codes_of
+from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, codes_of, quoted
 from syntheflow_server.engine.relations.sight import Sight
 
 Ints = npt.NDArray[np.int64]
@@ -37,6 +37,10 @@ class Stretches(Relation):
         keys, _ = to_numbers(given[self.needs[0]], name)
         place = np.maximum(np.searchsorted(self.begins, keys, side="right") - 1, 0)
         return self.values.take(pa.array(place))
+
+    def describe(self) -> str:
+        """See `Relation.describe`."""
+        return f"{quoted(self.makes)} is determined by where {quoted(self.needs)} lies"
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""

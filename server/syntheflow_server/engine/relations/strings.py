@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import pyarrow as pa
 
 from syntheflow_server.domain.schema import Column, SemanticType
-from syntheflow_server.engine.relations.base import Given, Ref, Relation, State
+from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, quoted
 from syntheflow_server.engine.relations.sight import Sight
 
 _FEW_ROWS = 30
@@ -93,6 +93,10 @@ class Composed(Relation):
             column.name: pa.array([row[k] for row in rows], pa.string())
             for k, column in enumerate(self.hidden)
         }
+
+    def describe(self) -> str:
+        """See `Relation.describe`."""
+        return f"{quoted(self.makes)} is written with {quoted(self.needs)}"
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""

@@ -195,3 +195,20 @@ def test_every_relation_survives_being_written_down(find_one, rng):
             given[Ref(column)] = values
         for name in relation.makes:
             assert again.derive(name, given).equals(relation.derive(name, given))
+
+
+def test_relations_tell_columns_in_words_and_no_values(find_one, rng):
+    codes = rng.integers(0, 6, ROWS)
+    low, more = rng.integers(0, 1000, ROWS), rng.integers(0, 800, ROWS)
+    rows = {
+        "label": np.array(["none", "first", "second", "third", "fourth", "fifth"])[codes],
+        "number": codes,
+        "low": low,
+        "more": more,
+        "total": low + more,
+    }
+    told = {relation.describe() for relation in find_one(pa.table(rows))}
+    assert told == {
+        "'number' is determined by 'label'",
+        "'total' is the sum of 'low' and 'more'",
+    }
