@@ -151,7 +151,8 @@ def _write_table(model: TableModel, prefix: str, tensors: dict[str, Tensor]) -> 
         "support": support,
         "network": network.shape.to_json() if network is not None else None,
         "relatives": _relatives_facts(relatives),
-        "card": model.card.model_dump(mode="json"),
+        # Seconds are the one thing that differs between equal fits: their bytes shall not.
+        "card": model.card.model_dump(mode="json", exclude={"train_seconds"}),
     }
 
 
@@ -237,7 +238,7 @@ def _read_table(
         network=network,
         relatives=relatives,
         history=history,
-        card=TableCard.model_validate(facts["card"]),
+        card=TableCard.model_validate({"train_seconds": 0.0} | facts["card"]),
         relations=tuple(
             relation_from_state(item, _taken(tensors, f"{prefix}/relation{i}"))
             for i, item in enumerate(facts["relations"])

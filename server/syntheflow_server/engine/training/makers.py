@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from syntheflow_server.domain.errors import UnsupportedError
-from syntheflow_server.domain.schema import Table
+from syntheflow_server.domain.schema import Column, Table
 from syntheflow_server.domain.tables import TableSource
 from syntheflow_server.engine.encoding.base import RARE_ROWS, combined
+from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
 from syntheflow_server.engine.graph.structure import Structure
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.keys.grid import GridKey
@@ -54,9 +56,7 @@ def _maker(
     column = table.column(name)
     values = pc.unique(combined(source.column(name))).drop_null()
     if whole is not None and not pa.types.is_string(values.type):
-        # Kept part by part without repeats: keys have none, other columns few values.
-        parts = [pc.unique(part).drop_null() for part in whole.values(name)]
-        values = pc.unique(pa.chunked_array(parts))
+        values = _distinct(whole, column)
     if pa.types.is_string(values.type):
         return PatternKey.fit(name, values.to_pylist(), needed)
     if pa.types.is_boolean(values.type):
@@ -66,6 +66,19 @@ def _maker(
             metadata={"table": table.name, "column": name},
         )
     return SpreadKey.fit(column, values) if telling else NumberKey.fit(column, values)
+
+
+def _distinct(whole: Whole, column: Column) -> pa.Array:
+    """Return the different values of all rows: sorted, which takes less memory than hashing."""
+    if column.arrow == pa.bool_() or pa.types.is_decimal(column.arrow):
+        return pc.unique(pa.chunked_array([pc.unique(part) for part in whole.values(column.name)]))
+    parts = [to_numbers(part.drop_null(), column.name)[0] for part in whole.values(column.name)]
+    numbers = np.concatenate(parts)
+    del parts
+    numbers.sort()
+    first = np.ones(len(numbers), np.bool_)
+    first[1:] = numbers[1:] != numbers[:-1]
+    return from_numbers(numbers[first], None, column.arrow, 0)
 
 
 def _grid(table: Table, source: TableSource, names: tuple[str, ...], needed: int) -> GridKey:
