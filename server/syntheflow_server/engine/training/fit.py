@@ -19,6 +19,7 @@ from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.privacy.fit import fit_private
 from syntheflow_server.engine.relations import find_relations
+from syntheflow_server.engine.relations.words import in_words
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.training.analysis import Analysis, analyse
 from syntheflow_server.engine.training.checkpoints import Checkpoints, fingerprint
@@ -33,6 +34,11 @@ _READING = 0.05
 _TICK_SECONDS = 0.2
 _ROW_COST = 8.0
 _FLOOR_SHARE = 0.1
+_STOPPED = {
+    "finished": "all planned steps were done",
+    "no progress": "the validation loss stopped falling",
+    "deadline": "the time limit was reached",
+}
 
 
 def fit(
@@ -111,6 +117,7 @@ def fit(
                 encoded[name],
                 trained[name],
                 held[name],
+                in_words(relations[name]),
             ),
             relations=relations[name],
         )
@@ -241,6 +248,7 @@ def _table_model(
     encoded: Encoded,
     trained: Trained,
     held: Mask,
+    relations: tuple[str, ...],
 ) -> TableModel:
     name = table.name
     modules = [m for m in (trained.network, trained.relatives) if m is not None]
@@ -256,7 +264,9 @@ def _table_model(
         validation_loss=result.validation_loss if result else 0.0,
         train_seconds=result.seconds if result else 0.0,
         owner_table=family.owner_of(name),
-        stopped=result.stopped if result else "",
+        train_loss=result.train_loss if result and np.isfinite(result.train_loss) else 0.0,
+        stopped=_STOPPED.get(result.stopped, result.stopped) if result else "",
+        relations=relations,
     )
     return TableModel(
         table=table,
