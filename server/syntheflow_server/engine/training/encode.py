@@ -24,6 +24,7 @@ from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.relations import Ref, Relation, given_of, told_by
 from syntheflow_server.engine.relations.sight import Sight
+from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, children_of
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
 from syntheflow_server.engine.training.siblings import order_numbers
@@ -323,6 +324,14 @@ class Encoder:
                 if not piece.link.nullable:
                     counted[found < 0, piece.start] = False
         return Encoded(layout, codes, counted, siblings, self._step_units.get(table))
+
+
+def learn_support(encoded: Encoded, held: Mask) -> Support:
+    """Return which codes of the table's own columns never meet in rows that teach."""
+    kinds = {PieceKind.COLUMN, PieceKind.MISSING}
+    tokens = [piece.start for piece in encoded.layout.pieces if piece.kind in kinds]
+    sizes = [token.size for token in encoded.layout.tokens]
+    return Support.learn(encoded.codes[~held], encoded.counted[~held], sizes, tokens)
 
 
 def _integer(name: str) -> Column:

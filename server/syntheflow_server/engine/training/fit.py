@@ -23,7 +23,7 @@ from syntheflow_server.engine.relations.words import in_words
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.training.analysis import Analysis, analyse
 from syntheflow_server.engine.training.checkpoints import Checkpoints, fingerprint
-from syntheflow_server.engine.training.encode import Encoded, Encoder
+from syntheflow_server.engine.training.encode import Encoded, Encoder, learn_support
 from syntheflow_server.engine.training.holdout import holdout_of
 from syntheflow_server.engine.training.makers import Makers, learn_makers
 from syntheflow_server.engine.training.tables import Trained, train_table
@@ -92,6 +92,7 @@ def fit(
         needed=holders,
     )
     encoded = encoder.run()
+    supports = {name: learn_support(encoded[name], held[name]) for name in encoded}
     kept = None
     if checkpoints is not None:
         kept = Checkpoints(
@@ -120,6 +121,7 @@ def fit(
                 in_words(relations[name]),
             ),
             relations=relations[name],
+            support=supports[name],
         )
         for name in family.order
     }
