@@ -79,9 +79,10 @@ def private_codec(
         codec = _category(column, array, ledger, price)
         if codec is None:
             raise UnsupportedError(
-                f"table {table!r}, column {column.name!r}: its texts hardly repeat, and new ones"
-                " cannot be learned with differential privacy; leave the column out, or declare"
-                " it an identifier, for which fresh values are made",
+                f"table {table!r}, column {column.name!r}: its texts hardly repeat, or the"
+                " table has too few rows for this epsilon, so that no list of them can be told;"
+                " leave the column out, raise epsilon, or declare it an identifier, for which"
+                " fresh values are made",
                 reason="PRIVATE_TEXT",
                 metadata={"table": table, "column": column.name},
             )

@@ -122,26 +122,26 @@ class _Teacher:
 
     def fit(self, ledger: Ledger, seconds: float | None) -> TableModel:
         """Return the model; `seconds` bound the training, which sees no data."""
-        began = time.monotonic()
-        deadline = None if seconds is None else began + seconds
+        deadline = None if seconds is None else time.monotonic() + seconds
         whole = ledger.precision
         count = np.array([(~self.held).sum()])
         rows = max(1.0, float(ledger.noisy(count, _COUNTING * whole, "number of rows")[0]))
         made = tuple(c.name for c in self.table.columns if self._identifies(c))
         pieces = self._pieces(ledger, whole, rows, made)
         layout = Layout.of(pieces)
-        learned = Learned(None, 0.0)
+        learned = Learned(None, 0.0, 0.0)
         if layout.size:
             codes = np.concatenate([self._codes(piece) for piece in layout.pieces], axis=1)
             shares = (_SINGLES * whole, _ASKING * whole)
             learned = learn(
                 codes, layout, rows, shares, ledger, self.settings, deadline, self._training
             )
-        held = float(self.held.mean()) if len(self.held) else 0.0
+        # Not the exact share, which would tell the exact number of rows.
+        held = min(self.settings.holdout_share, 0.99) if self.held.any() else 0.0
         card = TableCard(
             table=self.table.name,
             train_rows=round(rows),
-            holdout_rows=round(rows * held / (1 - held)) if held < 1 else 0,
+            holdout_rows=round(rows * held / (1 - held)),
             columns=len(self.table.columns),
             tokens=layout.size,
             parameters=sum(p.numel() for p in learned.network.parameters())
@@ -149,7 +149,7 @@ class _Teacher:
             else 0,
             epochs=learned.epochs,
             validation_loss=0.0,
-            train_seconds=time.monotonic() - began,
+            train_seconds=learned.seconds,
             stopped="differentially private: trained on rows made from noisy distributions",
             privacy=ledger.entries(),
         )
@@ -157,7 +157,7 @@ class _Teacher:
             table=self.table,
             structure=Structure(
                 table=self.table.name,
-                rows=max(1, round(rows / (1 - held))) if held < 1 else 1,
+                rows=max(1, round(rows / (1 - held))),
                 surrogate=made,
                 modelled=tuple(n for n in self.table.column_names if n not in made),
             ),

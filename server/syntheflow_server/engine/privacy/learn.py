@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,10 +25,14 @@ _AS_ROWS = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """A network (None without tokens) and how often it saw the rows made for it."""
+    """A network (None without tokens), its epochs over the rows made for it, and its seconds.
+
+    `seconds` begins when the data have been seen: reading takes the longer the more rows.
+    """
 
     network: TableNetwork | None
     epochs: float
+    seconds: float
 
 
 def learn(
@@ -49,6 +54,7 @@ def learn(
     tokens = layout.tokens
     pairs = max(ledger.left - sum(shares), 0.0) * (1 - 1e-9)
     marginals = measure(codes, [t.size for t in tokens], rows, (*shares, pairs), ledger)
+    began = time.monotonic()
     links = fit_chain(
         tokens, marginals, _CHAIN_ROWS, settings.seed, lambda done: tick(_CHAIN_PART * done)
     )
@@ -77,4 +83,4 @@ def learn(
         device=settings.device,
     )
     network.eval()
-    return Learned(network, result.epochs)
+    return Learned(network, result.epochs, time.monotonic() - began)
