@@ -19,7 +19,6 @@ from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.privacy.fit import fit_private
 from syntheflow_server.engine.relations import find_relations
-from syntheflow_server.engine.relations.words import in_words
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.training.analysis import Analysis, analyse
 from syntheflow_server.engine.training.checkpoints import Checkpoints, fingerprint
@@ -118,7 +117,6 @@ def fit(
                 encoded[name],
                 trained[name],
                 held[name],
-                in_words(relations[name]),
             ),
             relations=relations[name],
             support=supports[name],
@@ -250,7 +248,6 @@ def _table_model(
     encoded: Encoded,
     trained: Trained,
     held: Mask,
-    relations: tuple[str, ...],
 ) -> TableModel:
     name = table.name
     modules = [m for m in (trained.network, trained.relatives) if m is not None]
@@ -268,7 +265,6 @@ def _table_model(
         owner_table=family.owner_of(name),
         train_loss=result.train_loss if result and np.isfinite(result.train_loss) else 0.0,
         stopped=_STOPPED.get(result.stopped, result.stopped) if result else "",
-        relations=relations,
     )
     return TableModel(
         table=table,
