@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from syntheflow_server.engine.cvae.curves import curves, freedom
 from syntheflow_server.engine.encoding.base import Token
 
 _WIDTHS = (4, 16, 48, 96, 136, 208, 264)
@@ -39,9 +40,15 @@ def head_groups(sizes: Sequence[int]) -> tuple[HeadGroup, ...]:
 
 
 class Head(nn.Module):
-    """Logits of one group: `weight` [m, width, K], `bias` [m, K], for m tokens."""
+    """The codes of one group of m tokens, K at most: their logits and their embeddings.
+
+    `weight` [m, width, K] and `bias` [m, K] give logits; `places` and `freedom` [m, K]
+    say which codes follow curves and how far each may stand out (see `curves`).
+    """
 
     members: Tensor
+    places: Tensor
+    freedom: Tensor
     below: Tensor
     above: Tensor
 
@@ -55,6 +62,9 @@ class Head(nn.Module):
         self.bias = nn.Parameter(bias)
         self.register_buffer("members", torch.tensor(group.members), persistent=False)
         shape = (count, group.width)
+        self.register_buffer("places", torch.full(shape, torch.nan))
+        self.register_buffer("freedom", torch.ones(shape))
+        self._curves: Tensor | None = None
         self.register_buffer("below", torch.zeros(shape), persistent=False)
         self.register_buffer("above", torch.zeros(shape), persistent=False)
 
@@ -63,23 +73,41 @@ class Head(nn.Module):
         shares = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
         with torch.no_grad():
             self.bias[row, : token.size] = torch.from_numpy(np.log(shares)).float()
+            self.freedom[row, : token.size] = torch.from_numpy(freedom(token, counts))
+            if token.places is None:
+                self.weight[row].normal_(std=0.05)
+            else:
+                self.places[row, : token.size] = torch.from_numpy(token.places)
+            self._curves = None
         if token.touching is not None:
             above = torch.from_numpy(token.touching.astype(np.float32) * _NEIGHBOUR)
             self.above[row, : token.size] = above
             self.below[row, 1 : token.size] = above[:-1]
 
-    def forward(self, state: Tensor) -> Tensor:
+    def curves(self) -> Tensor:
+        """Return the curves [m, 48, K] of the codes' places."""
+        if self._curves is None or self._curves.device != self.places.device:
+            self._curves = curves(self.places)
+        return self._curves
+
+    def weights(self, slopes: Tensor) -> Tensor:
+        """Return the logits' weights [m, width, K]; slopes [T, width, 48] go by the curves."""
+        return torch.baddbmm(
+            self.weight * self.freedom[:, None], slopes[self.members], self.curves()
+        )
+
+    def forward(self, state: Tensor, slopes: Tensor) -> Tensor:
         """Return float32 logits [m, B, K] of state [T, B, width]."""
-        product = torch.bmm(state[self.members], self.weight.to(state.dtype))
+        product = torch.bmm(state[self.members], self.weights(slopes).to(state.dtype))
         return product.float() + self.bias[:, None, :]
 
-    def loss(self, state: Tensor, codes: Tensor, *, smooth: bool) -> Tensor:
+    def loss(self, state: Tensor, slopes: Tensor, codes: Tensor, *, smooth: bool) -> Tensor:
         """Return nats [m, B] of codes [T, B] long.
 
         With `smooth` a code that touches its neighbours counts for itself with .6 and
         for each neighbour with .2.
         """
-        logits = self(state)
+        logits = self(state, slopes)
         own = codes[self.members]
         if not smooth or not bool(self.above.any()):
             flat = functional.cross_entropy(logits.flatten(0, 1), own.flatten(), reduction="none")

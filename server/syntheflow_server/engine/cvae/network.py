@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from syntheflow_server.engine.cvae.heads import Head, head_groups
+from syntheflow_server.engine.cvae.curves import PITCHES
+from syntheflow_server.engine.cvae.heads import Head, HeadGroup, head_groups
 from syntheflow_server.engine.cvae.precision import compute_type
 from syntheflow_server.engine.encoding.base import Token
 
@@ -128,6 +129,7 @@ class TableNetwork(nn.Module):
     """Distribution of rows of tokens, optionally given a context vector a row."""
 
     offsets: Tensor
+    slots: Tensor
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
@@ -136,6 +138,8 @@ class TableNetwork(nn.Module):
         offsets = np.cumsum([0, *shape.sizes[:-1]]) if count else np.zeros(0)
         self.register_buffer("offsets", torch.from_numpy(offsets).long(), persistent=False)
         self.embedding = nn.Parameter(torch.randn(sum(shape.sizes), shape.embedding) * 0.6)
+        self.curve = nn.Parameter(torch.randn(count, PITCHES, shape.embedding) * 0.6)
+        self.slope = nn.Parameter(torch.randn(count, width, PITCHES) * 0.05)
         self.bias = nn.Parameter(torch.zeros(count, width))
         self.prefixes = nn.ModuleList(Prefix(shape, *block) for block in shape.blocks)
         self.has_summary = any(seen > 0 for seen, _, _ in shape.blocks)
@@ -150,6 +154,7 @@ class TableNetwork(nn.Module):
         )
         self.groups = head_groups(shape.sizes)
         self.heads = nn.ModuleList(Head(group, shape.sizes, width) for group in self.groups)
+        self.register_buffer("slots", _slots(self.groups, shape.sizes), persistent=False)
 
     @classmethod
     def create(
@@ -170,25 +175,30 @@ class TableNetwork(nn.Module):
         return network
 
     def _start(self, tokens: Sequence[Token], counts: Sequence[npt.NDArray[np.int64]]) -> None:
-        """Set what the data tell: log marginals, and smooth features for ordered codes."""
+        """Set what the data tell: log marginals, and which codes follow curves."""
         with torch.no_grad():
             for index, token in enumerate(tokens):
-                first = int(self.offsets[index])
-                smooth_start(self.embedding[first : first + token.size], token.places)
-            for group, head in zip(self.groups, self.heads, strict=True):
-                assert isinstance(head, Head)
-                head.weight.normal_(std=0.05)
+                if token.places is not None:
+                    first = int(self.offsets[index])
+                    placed = first + torch.from_numpy(np.flatnonzero(~np.isnan(token.places)))
+                    self.embedding[placed] = 0
+            for group, head in zip(self.groups, self._heads(), strict=True):
                 for row, member in enumerate(group.members):
-                    token = tokens[member]
-                    if token.places is not None:
-                        start = torch.randn(token.size, self.shape.width) * 0.6
-                        smooth_start(start, token.places)
-                        head.weight[row, :, : token.size] = start.T * 0.3
-                    head.start(row, token, counts[member])
+                    head.start(row, tokens[member], counts[member])
+
+    def table(self) -> Tensor:
+        """Return the embeddings [codes of all tokens, embedding]: curves and what stands out."""
+        parts = [
+            torch.bmm(head.curves().transpose(1, 2), self.curve[head.members]).flatten(0, 1)
+            for head in self._heads()
+        ]
+        free = torch.cat([head.freedom.flatten() for head in self._heads()])[self.slots]
+        smooth = torch.cat(parts)[self.slots]
+        return torch.addcmul(smooth, self.embedding, free[:, None])
 
     def embed(self, codes: Tensor) -> Tensor:
         """Return the embeddings [B, T * embedding] of codes [B, T] long."""
-        return functional.embedding(codes + self.offsets, self.embedding).flatten(1)
+        return functional.embedding(codes + self.offsets, self.table()).flatten(1)
 
     def states(self, codes: Tensor, context: Tensor | None, chosen: Tensor | None) -> Tensor:
         """Return each token's state [T, B, width] before its softmax.
@@ -288,7 +298,7 @@ class TableNetwork(nn.Module):
             return torch.zeros(codes.shape)
         states = self.states(codes, context, chosen)
         columns = codes.T.contiguous()
-        pieces = [head.loss(states, columns, smooth=smooth) for head in self._heads()]
+        pieces = [head.loss(states, self.slope, columns, smooth=smooth) for head in self._heads()]
         order = torch.tensor([m for group in self.groups for m in group.members])
         return torch.cat(pieces)[order.argsort()].T
 
@@ -299,19 +309,11 @@ class TableNetwork(nn.Module):
         return [prefix for prefix in self.prefixes if isinstance(prefix, Prefix)]
 
 
-def smooth_start(rows: Tensor, places: npt.NDArray[np.float32] | None) -> None:
-    """Overwrite `rows` [K, e] by cosine features of the codes' places, where they have one.
-
-    Codes near each other in the order start near each other: without it a network must
-    learn the order of 128 bins from scratch.
-    """
-    if places is None:
-        return
-    width = rows.shape[1]
-    pitch = torch.randn(width) * 3
-    pitch[: width // 4] *= 4
-    phase = torch.rand(width) * 2 * torch.pi
-    angle = torch.from_numpy(places)[:, None] * pitch * torch.pi + phase
-    start = 0.6 * torch.cos(angle) + 0.1 * torch.randn(rows.shape)
-    placed = torch.from_numpy(~np.isnan(places))[:, None]
-    rows.copy_(torch.where(placed, start, rows))
+def _slots(groups: Sequence[HeadGroup], sizes: Sequence[int]) -> Tensor:
+    """Return where each code of all tokens stands among the groups' padded codes."""
+    start, slots = 0, [torch.empty(0, dtype=torch.long)] * len(sizes)
+    for group in groups:
+        for row, member in enumerate(group.members):
+            slots[member] = start + row * group.width + torch.arange(sizes[member])
+        start += len(group.members) * group.width
+    return torch.cat(slots) if slots else torch.empty(0, dtype=torch.long)

@@ -49,7 +49,7 @@ class TableSampler:
     def _prepare(self, network: TableNetwork) -> None:
         kind, shape = self._kind, self.shape
         self._offsets = network.offsets.tolist()
-        self._embedding = network.embedding.detach().to(kind).contiguous()
+        self._embedding = network.table().detach().to(kind).contiguous()
         self._bias = network.bias.detach().to(kind)
         self._context = network.context.detach().to(kind)
         self._summary = network.summary.detach().to(kind)
@@ -72,9 +72,10 @@ class TableSampler:
         self._heads: list[tuple[Tensor, Tensor]] = [None] * len(shape.sizes)  # type: ignore[list-item]
         for group, head in zip(network.groups, network.heads, strict=True):
             assert isinstance(head, Head)
+            weights = head.weights(network.slope).detach().to(kind)
             for row, member in enumerate(group.members):
                 count = shape.sizes[member]
-                weight = head.weight[row, :, :count].detach().to(kind).contiguous()
+                weight = weights[row, :, :count].contiguous()
                 self._heads[member] = (weight, head.bias[row, :count].detach().float().clone())
 
     def sample(

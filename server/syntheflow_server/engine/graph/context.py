@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from syntheflow_server.engine.cvae.network import smooth_start
 from syntheflow_server.engine.encoding.base import Token
 
 _EMBEDDING = 12
@@ -90,7 +91,7 @@ class _Tokens(nn.Module):
         self.weight = nn.Parameter(torch.randn(sum(sizes), _EMBEDDING) * 0.6)
         with torch.no_grad():
             for token, start in zip(tokens, starts.tolist(), strict=False):
-                smooth_start(self.weight[start : start + token.size], token.places)
+                _smooth_start(self.weight[start : start + token.size], token.places)
         # A relative without tokens still counts as one silent figure.
         self.width = max(1, len(sizes) * _EMBEDDING)
 
@@ -182,3 +183,21 @@ class RelativesNetwork(nn.Module):
         context: Tensor = self.outer(functional.silu(self.inner(functional.silu(h))))
         context += self.skip(functional.silu(h))
         return context
+
+
+def _smooth_start(rows: Tensor, places: npt.NDArray[np.float32] | None) -> None:
+    """Overwrite `rows` [K, e] by cosine features of the codes' places, where they have one.
+
+    Codes near each other in the order start near each other: without it a network must
+    learn the order of 128 bins from scratch.
+    """
+    if places is None:
+        return
+    width = rows.shape[1]
+    pitch = torch.randn(width) * 3
+    pitch[: width // 4] *= 4
+    phase = torch.rand(width) * 2 * torch.pi
+    angle = torch.from_numpy(places)[:, None] * pitch * torch.pi + phase
+    start = 0.6 * torch.cos(angle) + 0.1 * torch.randn(rows.shape)
+    placed = torch.from_numpy(~np.isnan(places))[:, None]
+    rows.copy_(torch.where(placed, start, rows))

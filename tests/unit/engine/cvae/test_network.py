@@ -142,10 +142,23 @@ def test_a_network_is_rebuilt_from_its_shape_and_weights() -> None:
 def test_neighbouring_bins_start_near_each_other_and_missing_apart() -> None:
     places = np.append(np.linspace(0, 1, 100), np.nan).astype(np.float32)
     net = network((Token(101, places), Token(2)))
-    rows = net.embedding.detach()[:100]
+    rows = net.table().detach()[:100]
     near = (rows[1:] - rows[:-1]).norm(dim=1).mean()
     far = (rows[50:] - rows[:50]).norm(dim=1).mean()
     assert near < far / 1.5
+
+
+def test_only_codes_that_many_rows_hold_stand_out_from_the_curves() -> None:
+    places = np.append(np.linspace(0, 1, 99), np.nan).astype(np.float32)
+    touching = np.arange(100) < 50
+    counts = np.full(100, 100)
+    counts[60] = 100_000
+    net = TableNetwork.create((Token(100, places, touching),), [counts], 0)
+    free = net.heads[0].freedom[0]
+    assert (free[:51] == 0).all(), "stretches of a continuum"
+    assert free[60] > 0.9, "a spike"
+    assert 0 < free[70] < 0.5, "a value of a grid"
+    assert free[99] == 1, "missing has no place"
 
 
 def test_shared_probability_never_crosses_a_spike() -> None:
