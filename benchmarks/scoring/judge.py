@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ def main() -> None:
     if question.core >= 0:
         os.sched_setaffinity(0, {question.core})
     try:
-        scores = judge(question)
+        scores = judge(question) | {"judge_cpu_s": time.process_time()}
     except (MissingColumnError, pa.ArrowException) as error:
         raise SystemExit(f"the rows cannot be judged: {error}") from error
     path.with_name("scores.json").write_text(json.dumps(scores, indent=1))
