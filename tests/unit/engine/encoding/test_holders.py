@@ -31,6 +31,13 @@ def _shared(count: int, make) -> list:
 SPARSE = np.random.default_rng(11).choice(10**12, ROWS, replace=False)
 WORDS = ["".join(chr(97 + (int(n) // 26**p) % 26) for p in range(8)) for n in SPARSE]
 
+START = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
+
+
+def _after(microseconds: int) -> dt.datetime:
+    return START + dt.timedelta(microseconds=microseconds)
+
+
 # What a value may meet by chance is left out: each kind has far more places than rows.
 KINDS = {
     "integers": ("int64", "integer", lambda i: int(SPARSE[i])),
@@ -41,24 +48,16 @@ KINDS = {
     "names": ("string", "category", lambda i: WORDS[i]),
     "codes": ("string", "code", lambda i: f"INV-{2000 + i % 25}-{int(SPARSE[i]) % 10**8:08d}"),
     "notes": ("string", "text", lambda i: " ".join(WORDS[i : i + 1 + i % 7])),
-    "dates": ("date32", "date", lambda i: dt.date(1700, 1, 1) + dt.timedelta(int(SPARSE[i] % 10**5))),
+    "dates": ("date32", "date", lambda i: (START - dt.timedelta(int(SPARSE[i] % 10**5))).date()),
     "instants": (
         "timestamp[us]",
         "datetime",
-        lambda i: dt.datetime(1990, 1, 1) + dt.timedelta(microseconds=int(SPARSE[i]) * 1000),
+        lambda i: _after(int(SPARSE[i]) * 1000).replace(tzinfo=None),
     ),
-    "zoned": (
-        "timestamp[us, tz=Europe/Vienna]",
-        "datetime",
-        lambda i: dt.datetime(1990, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=int(SPARSE[i]) // 999),
-    ),
-    "times": (
-        "time64[us]",
-        "time",
-        lambda i: (dt.datetime(1, 1, 1) + dt.timedelta(microseconds=int(SPARSE[i]) % 86_399_999_999)).time(),
-    ),
+    "zoned": ("timestamp[us, tz=UTC]", "datetime", lambda i: _after(int(SPARSE[i]) * 1001)),
+    "times": ("time64[us]", "time", lambda i: _after(int(SPARSE[i]) % 86_399_999_999).time()),
     "durations": ("duration[us]", "duration", lambda i: dt.timedelta(microseconds=int(SPARSE[i]))),
-}  # fmt: skip
+}
 BY_CHANCE = {"dates": 0.03}
 
 
