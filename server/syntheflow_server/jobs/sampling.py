@@ -79,8 +79,7 @@ class PlanTask:
         module, sampler = worker.sampler(self.model)
         spec = module.SampleSpec(**self.spec.fields())
         seeds = {given.table.name: given.read() for given in self.seeds}
-        given = {"seeds": seeds} if seeds else {}
-        plan = sampler.plan(spec, worker.check, frozenset(self.tables), **given)
+        plan = sampler.plan(spec, worker.check, frozenset(self.tables), seeds)
         draft = self.path.with_name(f"{self.path.name}.{new_id()}")
         plan.save(draft)
         draft.rename(self.path)

@@ -7,7 +7,6 @@ are plain values, files lie where the arguments say.
 from __future__ import annotations
 
 import importlib
-import inspect
 import platform
 import time
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from syntheflow_server.domain.errors import InvalidArgumentError, UnsupportedError
+from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.hints import SchemaHint
 from syntheflow_server.domain.resources import Model, Report, TableCard, TableSummary, TrainOrder
 from syntheflow_server.domain.schema import Schema
@@ -120,7 +119,8 @@ def train(report: Reporter, task: TrainTask, out: Path) -> Trained:
         report(Progress(progress.fraction, progress.stage, dict(progress.metrics)))
 
     tables = open_tables(task.data, task.schema)
-    model = engine.fit(task.schema, tables, settings, tell, **_extras(engine, task))
+    base = None if task.base is None else engine.load(task.base)
+    model = engine.fit(task.schema, tables, settings, tell, base=base, checkpoints=task.checkpoints)
     model.save(out)
     return Trained(
         cards=tuple(model.cards),
@@ -128,23 +128,6 @@ def train(report: Reporter, task: TrainTask, out: Path) -> Trained:
         bytes=size_of(out),
         versions=_versions(),
     )
-
-
-def _extras(engine: Any, task: TrainTask) -> dict[str, Any]:
-    """Return what only some engines take: a model to start from, a folder for checkpoints."""
-    known = inspect.signature(engine.fit).parameters
-    extras: dict[str, Any] = {}
-    if "checkpoints" in known:
-        extras["checkpoints"] = task.checkpoints
-    if task.base is not None:
-        if "base" not in known:
-            raise UnsupportedError(
-                f"the engine {task.order.engine} cannot start from an earlier model;"
-                " leave out the base model",
-                reason="BASE_UNSUPPORTED",
-            )
-        extras["base"] = engine.load(task.base)
-    return extras
 
 
 @dataclass(frozen=True, slots=True)
