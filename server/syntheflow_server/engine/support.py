@@ -16,6 +16,7 @@ import numpy.typing as npt
 Codes = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 Weights = npt.NDArray[np.float32]
+Words = npt.NDArray[np.uint64]
 Restrict = Callable[[int, slice, npt.NDArray[np.int64], Weights], None]
 
 _FEW_ROWS = 20
@@ -23,6 +24,8 @@ _EXPECTED = 8.0
 _NARROW = 64
 _SCREEN = 5000
 _MOST_CELLS = 1 << 18
+_WORD = 64
+_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,10 +93,10 @@ class Keeper:
     """
 
     def __init__(self, support: Support) -> None:
-        self._rules: dict[int, list[tuple[int, Bits]]] = {}
+        self._rules: dict[int, list[tuple[int, Words]]] = {}
         for pair in support.pairs:
-            self._rules.setdefault(pair.late, []).append((pair.early, _bits(~pair.apart)))
-            self._rules.setdefault(pair.early, []).append((pair.late, _bits(~pair.apart.T)))
+            self._rules.setdefault(pair.late, []).append((pair.early, _words(~pair.apart)))
+            self._rules.setdefault(pair.early, []).append((pair.late, _words(~pair.apart.T)))
 
     def after(self, then: Restrict, first: Mask | None = None) -> Restrict:
         """Return the hook that does `then` and applies the rules; `first` [n, T] as in `sample`."""
@@ -112,44 +115,46 @@ class Keeper:
         self, token: int, codes: npt.NDArray[np.int64], weights: Weights, first: Mask | None
     ) -> None:
         """Change `weights` [b, K] by what is drawn: tokens before `token`, or those first."""
-        told: list[Bits] = []
-        for other, bits in self._rules.get(token, ()):
-            if first is None:
-                if other < token:
-                    told.append(bits[codes[:, other]])
-                continue
-            later = ~first[:, token]
-            known = first[:, other] & later if other > token else first[:, other] | later
-            if known.any():
-                told.append(np.where(known[:, None], bits[codes[:, other]], _ALL))
+        told = self._told(token, codes, first)
         if not told:
             return
         left = np.bitwise_and.reduce(told)
-        rows = np.flatnonzero((left != _bits(np.ones((1, weights.shape[1]), bool))).any(axis=1))
+        rows = np.flatnonzero(np.bitwise_and.reduce(left) != _ALL)
         if not len(rows):
             return
-        kept = weights[rows] * _mask(left[rows], weights.shape[1])
+        kept = weights[rows] * _mask(left[:, rows], weights.shape[1])
         some = kept.any(axis=1)
         weights[rows[some]] = kept[some]
         for row in rows[~some]:
-            for rule in told:
-                kept = weights[row] * _mask(rule[row : row + 1], weights.shape[1])[0]
-                if kept.any():
-                    weights[row] = kept
+            for words in told:
+                alone = weights[row] * _mask(words[:, row, None], weights.shape[1])[0]
+                weights[row] = alone if alone.any() else weights[row]
+
+    def _told(self, token: int, codes: npt.NDArray[np.int64], first: Mask | None) -> list[Words]:
+        """Return what each rule leaves of `token`, words [K / 64, b]."""
+        told: list[Words] = []
+        for other, words in self._rules.get(token, ()):
+            if first is None:
+                if other < token:
+                    told.append(words.take(codes[:, other], axis=1))
+                continue
+            later = ~first[:, token]
+            known = first[:, other] & later if other > token else first[:, other] | later
+            told.append(np.where(known, words.take(codes[:, other], axis=1), _ALL))
+        return told
 
 
-Bits = npt.NDArray[np.uint8]
-_ALL = np.uint8(255)
+def _words(allowed: Mask) -> Words:
+    """Return flags [n, K] as words [K / 64, n], the unused bits set."""
+    rest = -allowed.shape[1] % _WORD
+    whole = np.pad(allowed, ((0, 0), (0, rest)), constant_values=True)
+    packed = np.ascontiguousarray(np.packbits(whole, axis=1))
+    return np.ascontiguousarray(packed.view(np.uint64).T)
 
 
-def _bits(allowed: Mask) -> Bits:
-    """Return rows of flags [n, K] as bits, the unused ones set."""
-    rest = -allowed.shape[1] % 8
-    return np.packbits(np.pad(allowed, ((0, 0), (0, rest)), constant_values=True), axis=1)
-
-
-def _mask(bits: Bits, size: int) -> npt.NDArray[np.uint8]:
-    return np.unpackbits(bits, axis=1, count=size)
+def _mask(words: Words, size: int) -> npt.NDArray[np.uint8]:
+    """Return words [K / 64, n] as flags [n, K]."""
+    return np.unpackbits(np.ascontiguousarray(words.T).view(np.uint8), axis=1, count=size)
 
 
 def _counts(
