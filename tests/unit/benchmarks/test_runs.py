@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import _tables
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from _single_report import summary, table
-from peers.launch import launch
+from peers.launch import end_all, launch
 
 CORE = 0
 
@@ -55,6 +56,16 @@ def test_a_child_that_takes_too_long_is_ended_with_all_it_started(tmp_path):
     )
     assert said == "stopped at the time limit of 0.5 s"
     assert time.monotonic() - began < 20
+
+
+def test_no_child_goes_on_when_the_benchmark_is_ended(tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        said = pool.submit(_run, tmp_path, "import time; print(1, flush=True); time.sleep(60)")
+        log = tmp_path / "run" / "log.txt"
+        while not log.exists() or not log.read_text():
+            time.sleep(0.02)
+        end_all()
+        assert said.result(20).startswith("killed by signal SIGKILL")
 
 
 def test_a_stored_set_tells_its_key_and_target(tmp_path):
