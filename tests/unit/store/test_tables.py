@@ -81,3 +81,14 @@ def test_any_table_name_makes_a_safe_file_name_and_comes_back(name):
     from pathlib import Path
 
     assert table_of(Path(file)) == name
+
+
+def test_parts_are_row_groups_and_make_up_the_column(tmp_path):
+    table = pa.table({"a": range(10), "b": [str(i) for i in range(10)]})
+    pq.write_table(table, tmp_path / "t.parquet", row_group_size=4)
+    stored = open_tables(tmp_path)["t"]
+    assert stored.parts == (range(4), range(4, 8), range(8, 10))
+    read = [stored.part("b", number).to_pylist() for number in range(3)]
+    assert read == [["0", "1", "2", "3"], ["4", "5", "6", "7"], ["8", "9"]]
+    with pytest.raises(KeyError):
+        stored.part("c", 0)

@@ -1,7 +1,7 @@
 """Large tables that stand alone: a million of their rows teach, all of them are looked at once.
 
-Networks of this size learn nothing more from more rows (see docs/training.md), so what is
-held in memory does not grow with the table. What must be true of every row is asked of
+A million rows are many more than a network of this size tells apart, so what is held in
+memory hardly grows with the table (see docs/training.md). What must be true of every row is asked of
 every row, part by part: which rows are held out, whether a relation holds, which strings
 somebody has.
 """
