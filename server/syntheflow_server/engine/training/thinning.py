@@ -1,9 +1,8 @@
 """Large tables that stand alone: a million of their rows teach, all of them are looked at once.
 
-A million rows are many more than a network of this size tells apart, so what is held in
-memory hardly grows with the table (see docs/training.md). What must be true of every row is asked of
-every row, part by part: which rows are held out, whether a relation holds, which strings
-somebody has.
+What is held in memory then hardly grows with the table (see docs/training.md). What must
+be true of every row is asked of every row, part by part: which rows are held out,
+whether a relation holds, which strings somebody has.
 """
 
 from __future__ import annotations
