@@ -12,8 +12,9 @@ import pyarrow as pa
 from syntheflow_server.domain.schema import Column, Schema, SemanticType
 from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.calendar import Calendar
-from syntheflow_server.engine.encoding import column_order, fit_codec
+from syntheflow_server.engine.encoding import best_guide, column_order, fit_codec
 from syntheflow_server.engine.encoding.base import RARE_ROWS, Codec, Token, combined
+from syntheflow_server.engine.encoding.category import CategoryCodec
 from syntheflow_server.engine.encoding.plain import from_numbers
 from syntheflow_server.engine.encoding.text import TextCodec
 from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, fit_codebook
@@ -173,6 +174,8 @@ class Encoder:
             for name in (*structure.telling, *structure.modelled)
             if name not in made
         ]
+        if self._base is None:
+            pieces = [self._guided(table, piece, pieces) for piece in pieces]
         pieces += self._hidden(table)
         keys = {c for key in self._schema.references_to(table) for c in key.parent_columns}
         for name in structure.surrogate:
@@ -181,6 +184,28 @@ class Encoder:
                 column = Column(name=name, type="bool", semantic_type=SemanticType.BOOLEAN)
                 pieces.append(self._fit(table, PieceKind.MISSING, column, values.is_null()))
         return pieces
+
+    def _guided(self, table: str, piece: Piece, others: list[Piece]) -> Piece:
+        """Return the piece; many names are grouped by the column that tells most about them."""
+        codec = piece.codec
+        if not isinstance(codec, CategoryCodec) or codec.width == 1:
+            return piece
+        teaching = ~self._held[table]
+        told = [
+            self._parts[table, other.kind, other.name][teaching, 0].astype(np.int64)
+            for other in others
+            if other is not piece and len(other.tokens) == 1
+        ]
+        column = self._schema.table(table).column(piece.name)
+        values = combined(self._tables[table].column(piece.name))
+        taught = values.filter(pa.array(teaching))
+        guide = best_guide(taught, told)
+        if guide is None:
+            return piece
+        grouped = CategoryCodec.fit(column, taught, guide, self._needed)
+        self._parts[table, piece.kind, piece.name] = grouped.encode(values)
+        self._tick(f"reading {table}")
+        return Piece(piece.kind, piece.name, grouped.tokens, grouped)
 
     def _hidden(self, table: str) -> list[Piece]:
         """Return the pieces of columns that no table has, which relations need."""
