@@ -42,7 +42,7 @@ def real():
 
 @pytest.fixture(scope="module")
 def model(make, real):
-    return make.learn(make.world({"series": (real, "no")}, []), time_limit_seconds=3.0)
+    return make.learn(make.world({"series": (real, "no")}, []), time_limit_seconds=None)
 
 
 def test_a_key_tells_only_of_what_goes_along_with_it(real):
@@ -69,7 +69,7 @@ def test_calendar_columns_follow_from_the_running_number(make, model, real):
 def test_other_columns_go_along_with_the_key(make, model):
     made = make.generate(model)["series"]
     level = made.column("level").to_numpy()
-    assert np.corrcoef(np.arange(ROWS), level)[0, 1] > 0.9
+    assert np.corrcoef(np.arange(ROWS), level)[0, 1] > 0.8
 
 
 def test_few_rows_are_a_sample_of_the_whole_series(make, model):
