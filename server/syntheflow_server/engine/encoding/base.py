@@ -86,14 +86,6 @@ class Codec(ABC):
         """Build the codec that gave this state."""
 
 
-def holders_needed(rows: int, least: int = RARE_ROWS) -> int:
-    """Return how many of `rows` rows must hold a value before it may be put out as it is.
-
-    Small tables get no discount: what one row holds is as much somebody's there.
-    """
-    return least if rows else 1
-
-
 def combined(values: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return `values` as one contiguous array."""
     if not isinstance(values, pa.ChunkedArray):
