@@ -58,25 +58,30 @@ class Stretches(Relation):
         return cls(**common, **facts, begins=arrays["begins"], values=values)
 
 
-def find(sample: Sight, every: Sight, free: tuple[str, ...]) -> list[Stretches]:
-    """Return the free columns that change seldom along a telling key, far less than by chance."""
-    found = []
-    for key in sample.telling[:1]:
-        if every.count < _FEW_ROWS:
-            continue
+def find(sample: Sight, every: Sight, free: tuple[str, ...], keys: list[Ref]) -> list[Stretches]:
+    """Return the free columns that change seldom along one of `keys`, far less than by chance.
+
+    The first of the keys that will do is taken: a date before the number that tells it.
+    """
+    found: dict[str, Stretches] = {}
+    for key in keys if every.count >= _FEW_ROWS else ():
         near = np.argsort(to_numbers(sample.get(key), key.column)[0], kind="stable")
         promising = [
-            name for name in free if _changes(codes_of(sample.get(Ref(name)))[0][near]) is not None
+            name
+            for name in free
+            if name not in found
+            and Ref(name) != key
+            and _changes(codes_of(sample.get(Ref(name)))[0][near]) is not None
         ]
         if not promising:
             continue
-        keys = to_numbers(every.get(key), key.column)[0].astype(np.int64)
-        order = np.argsort(keys, kind="stable")
+        numbers = to_numbers(every.get(key), key.column)[0].astype(np.int64)
+        order = np.argsort(numbers, kind="stable")
         for name in promising:
-            relation = _learn(every, key, keys[order], order, name)
+            relation = _learn(every, key, numbers[order], order, name)
             if relation is not None:
-                found.append(relation)
-    return found
+                found[name] = relation
+    return list(found.values())
 
 
 def _changes(codes: Ints) -> Ints | None:
@@ -94,6 +99,8 @@ def _learn(every: Sight, key: Ref, keys: Ints, order: Ints, name: str) -> Stretc
     values = every.get(Ref(name))
     begins = _changes(codes_of(values)[0][order])
     if begins is None or np.diff(begins, append=len(keys)).min() < RARE_ROWS:
+        return None
+    if (keys[begins[1:]] == keys[begins[1:] - 1]).any():
         return None
     return Stretches(
         makes=(name,),

@@ -84,7 +84,7 @@ class _Search:
             return tuple(self._found)
         self._take(moments.find(sample, self._free()))
         self._take(clock.find(sample, every, self._free()))
-        self._take(rising.find(sample, every, self._free()))
+        self._take(rising.find(sample, every, self._free(), self._running()))
         for copied in copies.find(sample, self._free()):
             self._take_copy(copied)
         for linear in arithmetic.find(sample, self._free()):
@@ -98,6 +98,17 @@ class _Search:
         self._take(onehot.find(sample, self._free()))
         self._take(bounds.find(sample, self._free()))
         return seen(self._found, sample.telling)
+
+    def _running(self) -> list[Ref]:
+        """Return dates that a key tells, and the first key that tells about its rows."""
+        dates = [
+            Ref(name)
+            for relation in self._found
+            if isinstance(relation, clock.Clock)
+            for name, role in zip(relation.makes, relation.roles, strict=True)
+            if role == "date"
+        ]
+        return dates + list(self._sample.telling[:1])
 
     def _free(self) -> tuple[str, ...]:
         made = {name for relation in self._found for name in relation.makes}
