@@ -10,7 +10,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from support.company import DATASET, MODEL
+from support.company import DATASET, MODEL, ORDERS
 from support.wire import connected, jobs, synthesis
 from syntheflow import Client, SyntheflowError, schemas
 from syntheflow.v1 import (
@@ -28,13 +28,18 @@ from syntheflow.v1.synthesis_service_pb2 import (
     FORMAT_JSON,
     FORMAT_JSON_LINES,
     FORMAT_PARQUET,
+    Condition,
     GenerateRequest,
+    PrivacyBudget,
     RowRange,
+    Scalar,
     TrainRequest,
     UploadFileStart,
     UploadHeader,
     UploadRequest,
     ValidateRequest,
+    ValueRange,
+    ValueSet,
 )
 
 LARGEST_MESSAGE = 3.5 * 2**20
@@ -151,6 +156,39 @@ def test_an_unknown_table_is_an_invalid_argument(channel, request_):
     with pytest.raises(grpc.RpcError, match="cars") as seen:
         list(synthesis(channel).Generate(request_))
     assert seen.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"values": ValueSet(values=[Scalar(text="Atlantis")])}, "knows no such value"),
+        ({"range": ValueRange(low=Scalar(text="A"), high=Scalar(missing=True))}, "missing"),
+        ({}, "values, a range or shares"),
+    ],
+    ids=["unknown", "missing", "nothing"],
+)
+def test_a_condition_that_cannot_be_kept_names_table_and_column(channel, rule, told):
+    condition = Condition(table=ORDERS, column="country", **rule)
+    request = GenerateRequest(model=f"models/{ORDERS}", conditions=[condition])
+    with pytest.raises(grpc.RpcError) as seen:
+        list(synthesis(channel).Generate(request))
+    assert seen.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert all(word in seen.value.details() for word in ("'orders'", "'country'", told))
+
+
+def test_a_training_that_cannot_be_is_refused_before_it_is_queued(channel):
+    before = len(jobs(channel).ListJobs(job_service_pb2.ListJobsRequest()).jobs)
+    budget = PrivacyBudget(epsilon=1)
+    for told, fields in {
+        "base_model": {"base_model": f"models/{MODEL}"},
+        "privacy": {"base_model": f"models/{ORDERS}", "privacy": budget},
+        "rare_holders": {"rare_holders": 0},
+    }.items():
+        with pytest.raises(grpc.RpcError) as seen:
+            synthesis(channel).Train(TrainRequest(dataset=f"datasets/{ORDERS}", **fields))
+        assert seen.value.code() is grpc.StatusCode.INVALID_ARGUMENT, told
+        assert told in seen.value.details()
+    assert len(jobs(channel).ListJobs(job_service_pb2.ListJobsRequest()).jobs) == before
 
 
 @pytest.mark.parametrize(
