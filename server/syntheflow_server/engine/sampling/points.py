@@ -96,13 +96,18 @@ def _mass(codec: Codec, codes: Ints) -> Floats:
         wide = np.zeros((codec.sizes[0], codec.sizes[1]))
         wide[: len(weights), : weights.shape[1]] = weights
         wide[len(weights) :, 0] = 1
-        return wide.reshape(-1).take(codes @ np.array([wide.shape[1], 1]))
+        return _picked(wide, codes)
     if isinstance(codec, CategoryCodec) and codec.width > 1:
         member = np.diff(codec.cumulative, prepend=0)
         place = np.minimum(codes[:, 0] * codec.width + codes[:, 1], len(member))
         known = np.append(member, 0.0)[place]
-        return np.where(codes[:, 0] >= codec.groups, codes[:, 1] == 0, known).astype(np.float64)
+        none = np.where(codes[:, 1] == 0, 1.0, 0.0)
+        return np.where(codes[:, 0] >= codec.groups, none, known)
     return np.ones(len(codes))
+
+
+def _picked(table: Floats, codes: Ints) -> Floats:
+    return table[codes[:, 0], codes[:, 1]]
 
 
 def _pair_mass(bins: Bins) -> Floats:

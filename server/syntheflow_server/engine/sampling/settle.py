@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from syntheflow_server.engine.cvae.sampling import Restrict
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations.cells import (
@@ -18,6 +19,7 @@ from syntheflow_server.engine.relations.cells import (
 from syntheflow_server.engine.relations.invert import in_order, push
 from syntheflow_server.engine.relations.sheet import Sheet
 from syntheflow_server.engine.sampling.beat import Beat
+from syntheflow_server.engine.sampling.choosing import Wish, choose, leads
 from syntheflow_server.engine.sampling.demands import Demand, demands_of, share_classes
 from syntheflow_server.engine.sampling.draw import tokens_of_keys, uniforms_of
 from syntheflow_server.engine.sampling.frame import Frame
@@ -143,7 +145,7 @@ class _Settling:
         """Fill in the frame's tokens, guides and sheet."""
         frame, sheet = self._frame, self._sheet
         while wanted := push(self._relations, sheet):
-            self._draw()
+            self._draw(final=False)
             found = Frame(
                 frame.table, frame.unit, frame.first_row, frame.rows, frame.codes,
                 sheet=sheet, guides=frame.guides,
@@ -152,11 +154,11 @@ class _Settling:
             for name, rows in wanted:
                 sheet[name].know(rows, values.column(found, name))
                 sheet[name].tilt = None
-        self._draw()
+        self._draw(final=True)
         frame.sheet = sheet
 
-    def _draw(self) -> None:
-        """Draw all tokens under the demands as they stand."""
+    def _draw(self, *, final: bool) -> None:
+        """Draw all tokens under the demands as they stand, with care if they are `final`."""
         frame, model = self._frame, self._model
         asked = self._plan.table_rows[frame.table]
         seed = self._plan.spec.seed
@@ -200,14 +202,36 @@ class _Settling:
                 guide, place = steered[token]
                 guide.weigh(place, rows, codes, weights)
 
-        chosen = first if first.any() else None
-        frame.codes = self._runtime.samplers[frame.table].sample(
-            uniforms_of(self._runtime, frame, seed),
-            given=given,
-            restrict=model.rules.after(restrict, chosen),
-            first=chosen,
-            temperature=self._plan.spec.temperature,
-        )
+        self._fill(given, first, restrict, final=final)
+
+    def _fill(
+        self,
+        given: Mapping[int, npt.NDArray[np.int64]],
+        first: npt.NDArray[np.bool_],
+        restrict: Restrict,
+        *,
+        final: bool,
+    ) -> None:
+        """Draw the frame's codes; `first` [n, T] come before the others."""
+        frame, seed = self._frame, self._plan.spec.seed
+        sampler, heat = self._runtime.samplers[frame.table], self._plan.spec.temperature
+        chosen = None if leads(first) else first
+        rules = self._model.rules.after(restrict, chosen)
+        if chosen is None or not final:
+            frame.codes = sampler.sample(
+                uniforms_of(self._runtime, frame, seed),
+                given=given,
+                restrict=rules,
+                first=chosen,
+                temperature=heat,
+            )
+            return
+
+        def uniforms(number: int) -> npt.NDArray[np.float32]:
+            rng = generator(seed, frame.table, frame.unit, f"candidate {number}")
+            return rng.random((frame.rows, first.shape[1] + 1), dtype=np.float32)
+
+        frame.codes = choose(sampler, Wish(given, first, rules, heat), uniforms, self._beat)
 
 
 def _kinds(model: TableModel) -> Mapping[str, pa.DataType]:
