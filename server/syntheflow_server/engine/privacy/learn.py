@@ -20,7 +20,6 @@ _CHAIN_ROWS = 20_000
 _MADE_ROWS = 60_000
 _VALIDATION_SHARE = 0.06
 _CHAIN_PART = 0.6
-_AS_ROWS = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def learn(
     )
     made = make_rows(links, _MADE_ROWS, settings.seed + 1)
     counts = [
-        np.rint(shares_of(t, marginals).numpy() * _AS_ROWS).astype(np.int64)
+        np.rint(shares_of(t, marginals).numpy() * _MADE_ROWS).astype(np.int64)
         for t in range(len(tokens))
     ]
     network = TableNetwork.create(tokens, counts, settings.seed, any_given=True)

@@ -2,18 +2,17 @@
 
 One person more or less is one row present or blank (add/remove adjacency: the other rows
 keep their places). Every query adds Gaussian noise to counts in which a row moves at most
-one cell (L2 sensitivity given), so queries compose like one Gaussian mechanism whose
-precision 1/sigma^2 is the sum of theirs (Dong, Roth and Su, 2022), also when later ones
-are chosen by the answers of earlier ones (Smith and Thakurta, 2022). Opacus' PRV accountant
-(Gopi, Lee and Wutschitz, 2021) composes that with the steps of DP-SGD.
+one cell (or as much as its sensitivity says), so queries compose exactly like one Gaussian
+mechanism whose precision 1/sigma^2 is the sum of theirs (Dong, Roth and Su, 2022), also when
+later ones are chosen by the answers of earlier ones (Smith and Thakurta, 2022). No bound of
+moments or of sampling is needed, and none is lost.
 """
 
 from __future__ import annotations
 
 import math
 import secrets
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -26,7 +25,6 @@ from syntheflow_server.domain.resources import PrivacySpending
 
 Floats = npt.NDArray[np.float64]
 _TINY_DELTA_SHARE = 0.1
-_SOLVED = 1e-4
 _MOST_EPSILON = 1e4
 
 
@@ -65,16 +63,13 @@ class Ledger:
     `entropy` is for tests only: noise that can be foretold protects nobody.
     """
 
-    def __init__(self, budget: Budget, descent: float = 0.0, entropy: int | None = None) -> None:
-        """Keep the share `descent` of the budget for `steps` of DP-SGD."""
+    def __init__(self, budget: Budget, entropy: int | None = None) -> None:
         self.budget = budget
         self.threshold_delta = _TINY_DELTA_SHARE * budget.delta
         self._accounted_delta = budget.delta - self.threshold_delta
-        whole = 1 / gaussian_sigma(budget.epsilon, self._accounted_delta) ** 2
-        self.precision = (1 - descent) * whole
+        self.precision = gaussian_sigma(budget.epsilon, self._accounted_delta) ** -2
         self.rng = np.random.default_rng(secrets.randbits(256) if entropy is None else entropy)
         self._queries: list[tuple[str, float, float]] = []
-        self._steps: tuple[float, float, int] | None = None
         self._thresholds = 0.0
 
     @property
@@ -115,23 +110,9 @@ class Ledger:
         kept = np.flatnonzero(noisy >= known_threshold(sigma, delta))
         return kept, noisy[kept], also + float(self.rng.normal(0.0, sigma))
 
-    def descend(self, rate: float, steps: int) -> float:
-        """Charge `steps` of DP-SGD at sampling `rate` with all that is left; return the noise.
-
-        The result is the noise multiplier: deviation over clipping norm.
-        """
-        spent = sum(precision for _, precision, _ in self._queries)
-        low, high = 0.3, 1e4
-        while high / low > 1 + _SOLVED:
-            middle = math.sqrt(low * high)
-            fits = _epsilon(spent, (middle, rate, steps), self._accounted_delta)
-            low, high = (low, middle) if fits <= self.budget.epsilon else (middle, high)
-        self._steps = (high, rate, steps)
-        return high
-
     def _charge(self, spent_on: str, precision: float, delta: float) -> None:
         over = precision > self.left * (1 + 1e-9) or precision <= 0
-        if over or self._steps or self._thresholds + delta > self.threshold_delta * (1 + 1e-9):
+        if over or self._thresholds + delta > self.threshold_delta * (1 + 1e-9):
             raise AssertionError(f"the budget does not cover {spent_on}")
         self._thresholds += delta
         self._queries.append((spent_on, precision, delta))
@@ -139,7 +120,9 @@ class Ledger:
     def total(self) -> tuple[float, float]:
         """Return (epsilon, delta) of all that was spent."""
         spent = sum(precision for _, precision, _ in self._queries)
-        epsilon = _epsilon(spent, self._steps, self._accounted_delta)
+        epsilon = 0.0
+        if spent:
+            epsilon = gaussian_epsilon(1 / math.sqrt(spent), self._accounted_delta)
         return epsilon, self._accounted_delta + self._thresholds
 
     def entries(self) -> tuple[PrivacySpending, ...]:
@@ -158,11 +141,6 @@ class Ledger:
             epsilon = gaussian_epsilon(sigma, self._accounted_delta)
             how = f"Gaussian noise, together like one query with sigma {sigma:.4g}"
             entries.append((name, epsilon, delta, how + (", noisy threshold" * bool(delta))))
-        if self._steps:
-            noise, rate, steps = self._steps
-            epsilon = _epsilon(0.0, self._steps, self._accounted_delta)
-            how = f"DP-SGD, noise {noise:.4g}, sampling rate {rate:.4g}, {steps} steps"
-            entries.append(("training", epsilon, 0.0, how))
         epsilon, delta = self.total()
         told = [
             PrivacySpending(
@@ -203,26 +181,9 @@ def gaussian_sigma(epsilon: float, delta: float) -> float:
     return _bisect(lambda sigma: gaussian_delta(sigma, epsilon) <= delta, 1e-3, 1e6)
 
 
-def _bisect(good: Any, low: float, high: float) -> float:
+def _bisect(good: Callable[[float], bool], low: float, high: float) -> float:
     """Return the least point that is `good` in [low, high], rounded up."""
     for _ in range(200):
         middle = (low + high) / 2
         low, high = (low, middle) if good(middle) else (middle, high)
     return high
-
-
-def _epsilon(precision: float, steps: tuple[float, float, int] | None, delta: float) -> float:
-    """Return epsilon of a Gaussian query of `precision` followed by steps of DP-SGD."""
-    if steps is None:
-        return gaussian_epsilon(1 / math.sqrt(precision), delta) if precision else 0.0
-    # Heavy to import, and warns of divisions by zero that it handles.
-    from opacus.accountants import PRVAccountant  # type: ignore[import-untyped]
-
-    history: Sequence[tuple[float, float, int]] = [steps]
-    if precision:
-        history = [(1 / math.sqrt(precision), 1.0, 1), steps]
-    accountant = PRVAccountant()
-    accountant.history = list(history)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return float(accountant.get_epsilon(delta=delta))

@@ -63,7 +63,7 @@ def fit(
     """
     schema = schema.checked()
     if settings.epsilon is not None:
-        return fit_private(schema, tables, settings, report)
+        return fit_private(schema, tables, settings, report, base=base)
     if base is not None:
         check_base(base, schema)
     old = Base(base) if base is not None else None

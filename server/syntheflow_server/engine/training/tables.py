@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from syntheflow_server.engine.cvae.snapshots import Snapshot
 from syntheflow_server.engine.graph.clusters import Featurizer
 from syntheflow_server.engine.graph.context import WIDTH, Kin, Place, RelativesNetwork
 from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.privacy.copying import look_for_copying
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.settings import FitSettings
 from syntheflow_server.engine.training.analysis import Analysis
@@ -106,9 +107,31 @@ def train_table(
     network.eval()
     if relatives is not None:
         relatives.eval()
+    else:
+        result = _checked_for_copies(network, mine, rows_train, rows_valid, result)
     if checkpoint is not None:
         checkpoint.finish(Snapshot(asdict(result), _weights(network, relatives)))
     return Trained(network, relatives, history, result)
+
+
+def _checked_for_copies(
+    network: TableNetwork,
+    mine: Encoded,
+    learned: npt.NDArray[np.int64],
+    others: npt.NDArray[np.int64],
+    result: TrainingResult,
+) -> TrainingResult:
+    """Return the result with a warning in `stopped` if rows were learned by heart."""
+
+    def loss(rows: npt.NDArray[np.int64]) -> Tensor:
+        nats = network.loss(torch.from_numpy(mine.codes[rows].astype(np.int64)))
+        return nats * torch.from_numpy(mine.counted[rows])
+
+    found = look_for_copying(loss, learned, others)
+    if not found.alarming:
+        return result
+    warning = f"{result.stopped}; may have learned rows by heart ({found.advantage:.2f}, not .50)"
+    return replace(result, stopped=warning)
 
 
 def _weights(network: TableNetwork, relatives: RelativesNetwork | None) -> dict[str, Tensor]:
