@@ -19,7 +19,7 @@ from torch import Tensor
 from syntheflow_server.engine.encoding.base import Token
 
 PITCHES = 48
-_FADING = 1.5
+_FADING = 1.2
 _ROWS_TO_BE_FREE = 1000.0
 
 

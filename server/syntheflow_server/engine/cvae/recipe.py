@@ -8,6 +8,9 @@ from dataclasses import dataclass
 _WARM_UP_EPOCHS = 1.0
 _WARM_UP_SHARE = 0.1
 _LEAST_STEPS = 400
+_FEW_ROWS = 2048
+_MOST_EPOCHS = 40.0
+_FORGETTING = 16.0
 _LEAST_MEMORY = 30
 _LEAST_BETWEEN = 8
 
@@ -18,8 +21,7 @@ class Recipe:
 
     `epochs` is an upper limit: training stops early. `forgetting` is the number of
     epochs in which weight decay alone would shrink a weight to 1/e. Tied to epochs
-    instead of steps it suits 700 rows as well as 50,000; measured on ten tables, 8 is
-    best or within noise of it on each, and worth .1 to 3 nats a row over a weak decay.
+    instead of steps it suits 700 rows as well as 50,000.
     """
 
     batch: int
@@ -54,9 +56,9 @@ class Recipe:
         # Fifty rows have three batches: count steps there, not epochs.
         return cls(
             batch=batch,
-            epochs=max(min(20.0, max(2.5, 600_000 / rows)), _LEAST_STEPS / epoch),
-            rate=4e-3 if small else 8e-3,
-            forgetting=max(8.0, _LEAST_MEMORY / epoch),
+            epochs=max(min(_MOST_EPOCHS, max(2.5, 600_000 / rows)), _LEAST_STEPS / epoch),
+            rate=4e-3 if rows < _FEW_ROWS else 8e-3,
+            forgetting=max(_FORGETTING, _LEAST_MEMORY / epoch),
         )
 
     def steps_per_epoch(self, rows: int) -> int:
