@@ -26,6 +26,7 @@ _SCREEN = 5000
 _MOST_CELLS = 1 << 18
 _WORD = 64
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_NONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +48,7 @@ class Support:
     def learn(
         cls, codes: Codes, counted: Mask, sizes: Sequence[int], tokens: Sequence[int]
     ) -> Self:
-        """Return what never meets in `codes` [n, T] among `tokens`, ascending.
+        """Return what never meets in `codes` [n, T] among `tokens`.
 
         `counted` [n, T] marks the codes that mean something. Two codes are apart if they
         never meet though at least 8 rows would by chance, both tokens having at most 64
@@ -56,6 +57,8 @@ class Support:
         """
         few = codes[:: max(1, len(codes) // _SCREEN)]
         found = []
+        # A column without tokens begins where the next one does.
+        tokens = sorted(set(tokens))
         for place, early in enumerate(tokens):
             for late in tokens[place + 1 :]:
                 cells = (sizes[early], sizes[late])
@@ -86,17 +89,27 @@ class Support:
 
 
 class Keeper:
-    """Gives codes that never meet no weight: a sampler's hook, put behind another one.
+    """Gives codes that never meet no weight: a sampler's rules, or a hook behind another one.
 
+    As rules they cost little: a row is drawn as if there were none, and drawn again under
+    them only if it broke one, which leaves the same distribution.
     Where nothing would be left of a row's weights, as under a demand that goes against
     the rules, rules give way one by one.
     """
 
     def __init__(self, support: Support) -> None:
         self._rules: dict[int, list[tuple[int, Words]]] = {}
+        self._pairs: dict[int, list[tuple[int, int, Mask]]] = {}
         for pair in support.pairs:
             self._rules.setdefault(pair.late, []).append((pair.early, _words(~pair.apart)))
             self._rules.setdefault(pair.early, []).append((pair.late, _words(~pair.apart.T)))
+            self._pairs.setdefault(pair.late, []).append(
+                (pair.early, pair.apart.shape[1], pair.apart.flatten())
+            )
+        self._touched = {
+            late: np.any([apart.reshape(-1, size).any(axis=0) for _, size, apart in pairs], axis=0)
+            for late, pairs in self._pairs.items()
+        }
 
     def after(self, then: Restrict, first: Mask | None = None) -> Restrict:
         """Return the hook that does `then` and applies the rules; `first` [n, T] as in `sample`."""
@@ -110,6 +123,23 @@ class Keeper:
             self._apply(token, codes, weights, None if first is None else first[rows])
 
         return restrict
+
+    def broken(
+        self, token: int, codes: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """Return the rows of codes [n, T] with whose earlier tokens `drawn` [n] never meets."""
+        pairs = self._pairs.get(token)
+        if pairs is None:
+            return _NONE
+        rows = np.flatnonzero(self._touched[token].take(drawn))
+        late, bad = drawn.take(rows), np.zeros(len(rows), bool)
+        for early, size, apart in pairs:
+            bad |= apart.take(codes[:, early].take(rows) * size + late)
+        return rows[bad]
+
+    def narrow(self, token: int, codes: npt.NDArray[np.int64], weights: Weights) -> None:
+        """Give no weight [n, K] to what never meets the earlier tokens of codes [n, T]."""
+        self._apply(token, codes, weights, None)
 
     def _apply(
         self, token: int, codes: npt.NDArray[np.int64], weights: Weights, first: Mask | None

@@ -1,9 +1,13 @@
-"""Draws rows from a trained network: token by token, by inversion of the distribution."""
+"""Draws rows from a trained network: token by token, by inversion of the distribution.
+
+Rows that begin alike share their states: as long as there are fewer different beginnings
+than half the rows, a state is computed once for each (few-valued tokens come first).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,25 +16,27 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from syntheflow_server.engine.cvae.batch import (
+    Batch,
+    Begun,
+    Codes,
+    Restrict,
+    Rules,
+    Space,
+    idle,
+)
 from syntheflow_server.engine.cvae.heads import Head
 from syntheflow_server.engine.cvae.network import (
     BLOCK,
     SUMMARY,
-    NetworkShape,
     Prefix,
     TableNetwork,
 )
 from syntheflow_server.engine.cvae.precision import compute_type
-
-Restrict = Callable[[int, slice, npt.NDArray[np.int64], npt.NDArray[np.float32]], None]
-"""`restrict(token, rows, codes, weights)`: multiplies or zeroes `weights` [b, K] in place.
-
-`rows` is the slice of the call's rows that is being made, `codes` [b, T] holds their
-tokens so far, `weights` the unnormalised probabilities of `token`.
-"""
+from syntheflow_server.engine.cvae.softmax import Softmax, invert, redraw
 
 _BATCH = 4096
-_LARGEST = 60.0
+_FEWEST = 32
 
 
 class TableSampler:
@@ -43,8 +49,9 @@ class TableSampler:
     def __init__(self, network: TableNetwork) -> None:
         self.shape = network.shape
         self._kind = compute_type()
-        with torch.no_grad():
-            self._prepare(network)
+        if network.shape.sizes:
+            with torch.no_grad():
+                self._prepare(network)
 
     def _prepare(self, network: TableNetwork) -> None:
         kind, shape = self._kind, self.shape
@@ -70,13 +77,14 @@ class TableSampler:
             late, far_late = prefix.later().detach(), prefix.far_late.detach()
             self._late.append((late.to(kind), far_late.to(kind)))
         self._heads: list[tuple[Tensor, Tensor]] = [None] * len(shape.sizes)  # type: ignore[list-item]
+        self._softmaxes: tuple[float, list[Softmax]] = (0.0, [])
         for group, head in zip(network.groups, network.heads, strict=True):
             assert isinstance(head, Head)
-            weights = head.weights(network.slope).detach().to(kind)
+            weights = head.weights(network.slope).detach().float()
             for row, member in enumerate(group.members):
                 count = shape.sizes[member]
-                weight = weights[row, :, :count].contiguous()
-                self._heads[member] = (weight, head.bias[row, :count].detach().float().clone())
+                bias = head.bias[row, :count].detach().float().clone()
+                self._heads[member] = (weights[row, :, :count].clone(), bias)
 
     def sample(
         self,
@@ -87,6 +95,8 @@ class TableSampler:
         *,
         first: npt.NDArray[np.bool_] | None = None,
         temperature: float = 1.0,
+        rules: Rules | None = None,
+        pause: Callable[[], None] = idle,
     ) -> npt.NDArray[np.uint16]:
         """Return codes [n, T] for uniforms [n, T] in [0, 1).
 
@@ -95,38 +105,101 @@ class TableSampler:
         leave one above zero). Tokens that are marked in `first` [n, T] are settled before
         all others, from what is given and from each other alone; the others see them
         all. Without it the tokens come in order and see those before them. Logits are
-        divided by `temperature`.
+        divided by `temperature`. `rules` hold for what is drawn; they are for calls
+        without `restrict` and `first`, where they are much cheaper than a restriction.
+        `pause` is called between tokens.
         """
         rows = len(uniforms)
-        result = np.empty((rows, len(self.shape.sizes)), np.int64)
+        # Column by column: all that looks at codes looks at a token of many rows.
+        result = np.empty((len(self.shape.sizes), rows), np.int64).T
         if not self.shape.sizes:
             return result.astype(np.uint16)
         if first is not None and not self.shape.any_given:
             raise ValueError("this network was not trained to draw columns given others")
+        if rules is not None and not (first is None and restrict is None):
+            raise ValueError("rules do not go with restrictions")
+        whole = Batch(
+            slice(0, rows),
+            result,
+            torch.from_numpy(np.ascontiguousarray(uniforms.T, np.float32)),
+            None if context is None else context.to(self._kind),
+            given or {},
+            restrict,
+            rules,
+            first,
+            pause,
+        )
         with torch.inference_mode():
-            space = _Space(min(rows, _BATCH), self.shape, self._kind)
+            self._sharpen(1 / temperature)
+            space = Space(max(min(rows, _BATCH), _FEWEST), self.shape, self._kind)
+            begun = None
+            if rows and context is None and first is None and restrict is None:
+                begun = self._begin(whole, space)
             for start in range(0, rows, _BATCH):
                 part = slice(start, min(start + _BATCH, rows))
-                self._sample_batch(
-                    _Batch(
-                        part,
-                        result[part],
-                        torch.from_numpy(uniforms[part].astype(np.float32, copy=False)),
-                        None if context is None else context[part].to(self._kind),
-                        {token: codes[part] for token, codes in (given or {}).items()},
-                        restrict,
-                        None if first is None else first[part],
-                        1 / temperature,
-                    ),
-                    space,
-                )
+                self._sample_batch(whole.part(part), space, begun and begun.part(part))
         return result.astype(np.uint16)
 
-    def _sample_batch(self, batch: _Batch, space: _Space) -> None:
+    def _sharpen(self, sharpness: float) -> None:
+        if self._softmaxes[0] != sharpness:
+            made = [Softmax.of(*head, self._kind, sharpness) for head in self._heads]
+            self._softmaxes = (sharpness, made)
+
+    def _begin(self, batch: Batch, space: Space) -> Begun | None:
+        """Draw the first tokens of all rows, a state for each different beginning."""
+        shape, size = self.shape, self.shape.embedding
         rows = len(batch.codes)
+        of = np.zeros(rows, np.int64)
+        embedded = torch.zeros(_filled(1), 0, dtype=self._kind)
+        last = next((start for seen, start, _ in shape.blocks if seen), len(shape.sizes))
+        for token in range(last):
+            own = self._shared(token, embedded, torch.from_numpy(of), batch, space)
+            batch.codes[:, token] = own
+            key = of * shape.sizes[token] + own
+            found = _distinct(key)
+            if len(found) * 2 > rows or token + 1 == last:
+                return Begun(token + 1, torch.from_numpy(of), embedded)
+            before, states = embedded, len(found)
+            numbers = np.empty(int(found[-1]) + 1, np.int64)
+            numbers[found] = np.arange(states)
+            of = numbers.take(key)
+            parents, codes = np.divmod(found, shape.sizes[token])
+            embedded = torch.zeros(_filled(states), (token + 1) * size, dtype=self._kind)
+            embedded[:states, : token * size] = before.index_select(0, torch.from_numpy(parents))
+            embedded[:states, token * size :] = self._embed(token, torch.from_numpy(codes))
+        return None
+
+    def _shared(
+        self, token: int, embedded: Tensor, of: Tensor, batch: Batch, space: Space
+    ) -> Codes:
+        """Return the codes [n] of `token` where row i begins as `embedded[of[i]]`."""
+
+        def draw() -> Codes:
+            softmax, base = self._softmaxes[1][token], self._bias[token][None]
+            powers = torch.empty(len(embedded), softmax.weight.shape[1], dtype=self._kind)
+            for start in range(0, len(embedded), len(space.state)):
+                part = slice(start, start + len(space.state))
+                state = self._state(token, base, embedded[part], space)
+                softmax.powers(state, powers[part])
+            return self._drawn(token, powers, of, batch)
+
+        return self._own(token, batch, draw)
+
+    def _embed(self, token: int, codes: Tensor) -> Tensor:
+        return self._embedding.index_select(0, codes + self._offsets[token])
+
+    def _sample_batch(self, batch: Batch, space: Space, begun: Begun | None) -> None:
+        rows, size = len(batch.codes), self.shape.embedding
         embedded = space.embedded[:rows]
         if batch.first is None:
-            self._settle(batch, embedded, None, space)
+            start = 0
+            if begun is not None:
+                start, shared = begun.tokens, begun.embedded.shape[1]
+                embedded[:, :shared] = begun.embedded.index_select(0, begun.of)
+                for token in range(shared // size, start):
+                    codes = torch.from_numpy(batch.codes[:, token])
+                    embedded[:, token * size : (token + 1) * size] = self._embed(token, codes)
+            self._settle(batch, embedded, None, space, start)
             return
         known = torch.zeros_like(embedded)
         batch.codes[:] = 0
@@ -139,50 +212,83 @@ class TableSampler:
 
     def _settle(
         self,
-        batch: _Batch,
+        batch: Batch,
         embedded: Tensor,
         only: npt.NDArray[np.bool_] | None,
-        space: _Space,
+        space: Space,
+        begin: int = 0,
     ) -> None:
         """Fill in token by token the batch's codes and `embedded` [n, T * embedding].
 
-        Where `only` [n, T] is false, codes and embeddings are zero.
+        Where `only` [n, T] is false, codes and embeddings are zero. What comes before
+        token `begin` is there already.
         """
         shape, size = self.shape, self.shape.embedding
         running = torch.zeros(len(embedded) if shape.blocks[-1][0] else 0, SUMMARY)
         for block, (seen, start, end) in enumerate(shape.blocks):
+            if end <= begin:
+                continue
             if seen:
                 part = slice(seen * size - BLOCK * size, seen * size)
                 running += (embedded[:, part] @ self._summary[part]).float()
             base = self._block_base(block, running, batch)
-            for token in range(start, end):
+            for token in range(max(start, begin), end):
                 mine = None if only is None else only[:, token]
                 if mine is not None and not mine.any():
                     continue
                 columns = slice((token - start) * shape.width, (token - start + 1) * shape.width)
                 before = embedded[:, seen * size : token * size]
-                own = self._own(token, base[:, columns], before, batch, space)
-                chosen = self._embedding[own + self._offsets[token]]
+                own = torch.from_numpy(self._alone(token, base[:, columns], before, batch, space))
+                chosen = self._embed(token, own)
                 if mine is not None:
                     made = torch.from_numpy(mine)
                     own, chosen = own * made, chosen * made[:, None]
                 batch.codes[:, token] = own.numpy()
                 embedded[:, token * size : (token + 1) * size] = chosen
 
-    def _own(
-        self, token: int, base: Tensor, before: Tensor, batch: _Batch, space: _Space
-    ) -> Tensor:
+    def _alone(self, token: int, base: Tensor, before: Tensor, batch: Batch, space: Space) -> Codes:
+        """Return the codes [n] of `token` where each row has a state of its own."""
+
+        def draw() -> Codes:
+            if self.shape.sizes[token] == 1 and batch.restrict is None:
+                return np.zeros(len(before), np.int64)
+            state = self._state(token, base, before, space)
+            softmax = self._softmaxes[1][token]
+            shape = (len(state), softmax.weight.shape[1])
+            powers = softmax.powers(state, space.powers[: shape[0] * shape[1]].view(shape))
+            return self._drawn(token, powers, None, batch)
+
+        return self._own(token, batch, draw)
+
+    def _own(self, token: int, batch: Batch, draw: Callable[[], Codes]) -> Codes:
         """Return the codes [n] of `token`: what is given, and else drawn."""
+        batch.pause()
         given = batch.given.get(token)
         if given is None:
-            return self._draw(token, base, before, batch, space)
+            return draw()
         codes = given.astype(np.int64)
-        if (codes < 0).any():
-            drawn = self._draw(token, base, before, batch, space).numpy()
-            codes = np.where(codes < 0, drawn, codes)
-        return torch.from_numpy(codes)
+        return np.where(codes < 0, draw(), codes) if (codes < 0).any() else codes
 
-    def _block_base(self, block: int, running: Tensor, batch: _Batch) -> Tensor:
+    def _drawn(self, token: int, powers: Tensor, of: Tensor | None, batch: Batch) -> Codes:
+        """Return codes [n] drawn with the powers [s, C] of the rows' states, under all rules."""
+        softmax, uniforms = self._softmaxes[1][token], batch.uniforms[token]
+        if batch.restrict is not None:
+            weights = softmax.weights(powers)
+            batch.restrict(token, batch.rows, batch.codes, weights.numpy())
+            return _plain(invert(weights, uniforms))
+        drawn = softmax.draw(powers, uniforms, of)
+        if batch.rules is None:
+            return _plain(drawn)
+        broken = batch.rules.broken(token, batch.codes, drawn.numpy())
+        if len(broken):
+            rows = torch.from_numpy(broken)
+            lines = rows if of is None else of.index_select(0, rows)
+            weights = softmax.weights(powers.index_select(0, lines))
+            batch.rules.narrow(token, batch.codes[broken], weights.numpy())
+            drawn[rows] = redraw(weights, uniforms.index_select(0, rows))
+        return _plain(drawn)
+
+    def _block_base(self, block: int, running: Tensor, batch: Batch) -> Tensor:
         """Return what the block's states [n or 1, tokens * width] hold besides what they see."""
         seen, start, end = self.shape.blocks[block]
         base = self._bias[start:end].reshape(1, -1)
@@ -205,11 +311,9 @@ class TableSampler:
         total = (known[:, begin:] @ self._summary[begin:]).float()
         return functional.silu(total).to(self._kind)
 
-    def _draw(
-        self, token: int, base: Tensor, before: Tensor, batch: _Batch, space: _Space
-    ) -> Tensor:
-        """Return the codes [n] of `token`, given what was seen before it."""
-        rows = len(batch.codes)
+    def _state(self, token: int, base: Tensor, before: Tensor, space: Space) -> Tensor:
+        """Return the states [n, width] of `token`, given what was seen before it."""
+        rows = len(before)
         h, inner = space.state[:rows], space.inner[:rows]
         if before.shape[1]:
             torch.addmm(base, before, self._prefix[token], out=h)
@@ -220,56 +324,25 @@ class TableSampler:
             self._inner_bias[token], inner, self._inner[token], out=space.middle[:rows]
         )
         h.addmm_(_silu(middle, out=inner), self._outer[token])
-        weight, bias = self._heads[token]
-        count = weight.shape[1]
-        product = space.product[: rows * count].view(rows, count)
-        weights = space.weights[: rows * count].view(rows, count)
-        torch.mm(_silu(h, out=inner), weight, out=product)
-        # Adding float32 to bfloat16 in one step is twenty times slower than in two.
-        weights.copy_(product).add_(bias)
-        if batch.sharpness != 1:
-            weights.mul_(batch.sharpness)
-        weights.clamp_(max=_LARGEST).exp_()
-        if batch.restrict is not None:
-            batch.restrict(token, batch.rows, batch.codes, weights.numpy())
-        cumulated = space.cumulated[: rows * count].view(rows, count)
-        torch.cumsum(weights, dim=1, out=cumulated)
-        target = (batch.uniforms[:, token] * cumulated[:, -1])[:, None]
-        drawn = torch.searchsorted(cumulated, target, right=True)[:, 0]
-        return drawn.clamp_(max=count - 1)
+        return _silu(h, out=inner)
 
 
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """The part `rows` of a call: codes [b, T] to be filled, and what they depend on.
-
-    `known` [b, T * embedding] are the embeddings of the tokens that were settled first,
-    zero for the others.
-    """
-
-    rows: slice
-    codes: npt.NDArray[np.int64]
-    uniforms: Tensor
-    context: Tensor | None
-    given: Mapping[int, npt.NDArray[Any]]
-    restrict: Restrict | None
-    first: npt.NDArray[np.bool_] | None
-    sharpness: float
-    known: Tensor | None = None
+def _filled(states: int) -> int:
+    """Return the next 1 or 1.5 times a power of two: a new size of a matrix costs its compiling."""
+    power = 1 << (max(states, _FEWEST) - 1).bit_length()
+    return power * 3 // 4 if states <= power * 3 // 4 else power
 
 
-class _Space:
-    """Working memory of one call: fresh memory a step would cost more than the arithmetic."""
+def _distinct(values: Codes) -> Codes:
+    """Return the different values, ascending; at least one is there."""
+    ordered = np.sort(values)
+    found: Codes = ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    return found
 
-    def __init__(self, rows: int, shape: NetworkShape, kind: torch.dtype) -> None:
-        widest = max(shape.sizes)
-        self.embedded = torch.empty(rows, len(shape.sizes) * shape.embedding, dtype=kind)
-        self.state = torch.empty(rows, shape.width, dtype=kind)
-        self.inner = torch.empty_like(self.state)
-        self.middle = torch.empty_like(self.state)
-        self.product = torch.empty(rows * widest, dtype=kind)
-        self.weights = torch.empty(rows * widest)
-        self.cumulated = torch.empty(rows * widest)
+
+def _plain(values: Tensor) -> Codes:
+    result: Codes = values.numpy()
+    return result
 
 
 def _silu(value: Tensor, *, out: Tensor) -> Tensor:

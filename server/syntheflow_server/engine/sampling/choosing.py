@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from syntheflow_server.engine.cvae import TableSampler
-from syntheflow_server.engine.cvae.sampling import Restrict
+from syntheflow_server.engine.cvae.batch import Restrict
 from syntheflow_server.engine.sampling.beat import Beat
 
 Codes = npt.NDArray[np.int64]

@@ -47,8 +47,9 @@ def draw_root(
         frame.codes = runtime.samplers[table].sample(
             uniforms_of(runtime, frame, spec.seed),
             given=tokens_of_keys(model, frame, spec.seed, asked),
-            restrict=model.rules.after(beat.restrict),
             temperature=spec.temperature,
+            rules=model.rules,
+            pause=beat,
         )
     return frame
 
@@ -289,12 +290,14 @@ class _Siblings:
         if self.keeper is not None:
             self.keeper.rows = rows
         self.beat()
-        restrict = self.rules.after(self.beat.restrict if self.keeper is None else self.keeper)
+        kept = self.keeper is not None
         self.codes[rows] = self.sampler.sample(
             self.uniforms[rows],
             context=context,
-            restrict=restrict,
+            restrict=self.rules.after(self.keeper) if self.keeper is not None else None,
             temperature=self.temperature,
+            rules=None if kept else self.rules,
+            pause=self.beat,
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from syntheflow_server.engine.cvae.sampling import Restrict
+from syntheflow_server.engine.cvae.batch import Restrict
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations.cells import (

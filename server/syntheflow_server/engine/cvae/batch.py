@@ -1,0 +1,96 @@
+"""The part of a call that a sampler works on, what holds for it, and its working memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from syntheflow_server.engine.cvae.network import NetworkShape
+
+Codes = npt.NDArray[np.int64]
+Restrict = Callable[[int, slice, Codes, npt.NDArray[np.float32]], None]
+"""`restrict(token, rows, codes, weights)`: multiplies or zeroes `weights` [b, K] in place.
+
+`rows` is the slice of the call's rows that is being made, `codes` [b, T] holds their
+tokens so far, `weights` the unnormalised probabilities of `token`.
+"""
+
+
+class Rules(Protocol):
+    """Which codes do not go with the codes of earlier tokens."""
+
+    def broken(self, token: int, codes: Codes, drawn: Codes) -> Codes:
+        """Return the rows of codes [n, T] with which `drawn` [n] for `token` does not go."""
+
+    def narrow(self, token: int, codes: Codes, weights: npt.NDArray[np.float32]) -> None:
+        """Zero in weights [n, K] what does not go with codes [n, T], but never all of a row."""
+
+
+def idle() -> None:
+    """Do nothing between two tokens."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """The part `rows` of a call: codes [b, T] to be filled, and what they depend on.
+
+    `uniforms` are [T, b]. `known` [b, T * embedding] are the embeddings of the tokens
+    that were settled first, zero for the others.
+    """
+
+    rows: slice
+    codes: Codes
+    uniforms: Tensor
+    context: Tensor | None
+    given: Mapping[int, npt.NDArray[Any]]
+    restrict: Restrict | None
+    rules: Rules | None
+    first: npt.NDArray[np.bool_] | None
+    pause: Callable[[], None]
+    known: Tensor | None = None
+
+    def part(self, rows: slice) -> Batch:
+        """Return these rows of a whole call."""
+        return replace(
+            self,
+            rows=rows,
+            codes=self.codes[rows],
+            uniforms=self.uniforms[:, rows],
+            context=None if self.context is None else self.context[rows],
+            given={token: codes[rows] for token, codes in self.given.items()},
+            first=None if self.first is None else self.first[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """Rows whose first `tokens` are drawn; row i begins as `embedded[of[i]]`.
+
+    `embedded` [s, t * embedding] may lack the last token.
+    """
+
+    tokens: int
+    of: Tensor
+    embedded: Tensor
+
+    def part(self, rows: slice) -> Begun:
+        """Return these rows."""
+        return replace(self, of=self.of[rows])
+
+
+class Space:
+    """Working memory of one call: fresh memory a step would cost more than the arithmetic."""
+
+    def __init__(self, rows: int, shape: NetworkShape, kind: torch.dtype) -> None:
+        self.embedded = torch.empty(rows, len(shape.sizes) * shape.embedding, dtype=kind)
+        self.state = torch.empty(rows, shape.width, dtype=kind)
+        self.inner = torch.empty_like(self.state)
+        self.middle = torch.empty_like(self.state)
+        # A softmax is filled up to a multiple of 16.
+        self.powers = torch.empty(rows * (max(shape.sizes) + 15), dtype=kind)
