@@ -93,3 +93,19 @@ def test_a_rule_gives_way_to_a_demand_against_it():
     weights = np.array([[0, 0.5, 0]], np.float32)
     Keeper(support).after(lambda *_: None)(1, slice(0, 1), np.array([[0, 0]]), weights)
     assert weights.tolist() == [[0, 0.5, 0]]
+
+
+def test_rows_that_break_a_rule_are_found_by_their_earlier_tokens():
+    codes = np.array([[i % 3, i % 3] for i in range(600)])
+    keeper = Keeper(Support.learn(codes, np.ones(codes.shape, bool), [3, 3], range(2)))
+    begun = np.array([[0, 0], [1, 0], [2, 0]])
+    assert keeper.broken(1, begun, np.array([0, 2, 2])).tolist() == [1]
+    assert keeper.broken(0, begun, np.array([0, 2, 2])).tolist() == []
+    weights = np.ones((3, 3), np.float32)
+    keeper.narrow(1, begun, weights)
+    assert weights.tolist() == np.eye(3).tolist()
+
+
+def test_a_column_without_tokens_has_no_rule_with_itself():
+    codes = np.array([[i % 3] for i in range(600)])
+    assert Support.learn(codes, np.ones(codes.shape, bool), [3], [0, 0]).pairs == ()

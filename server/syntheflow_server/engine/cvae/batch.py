@@ -72,16 +72,20 @@ class Batch:
 class Begun:
     """Rows whose first `tokens` are drawn; row i begins as `embedded[of[i]]`.
 
-    `embedded` [s, t * embedding] may lack the last token.
+    `embedded` [s, t * embedding] lacks the last token. `ahead[token][few[i]]` [width] is
+    what a token to come sees of the first `known` numbers of row i's embeddings.
     """
 
     tokens: int
     of: Tensor
     embedded: Tensor
+    known: int
+    few: Tensor
+    ahead: Mapping[int, Tensor]
 
     def part(self, rows: slice) -> Begun:
         """Return these rows."""
-        return replace(self, of=self.of[rows])
+        return replace(self, of=self.of[rows], few=self.few[rows])
 
 
 class Space:

@@ -37,6 +37,7 @@ from syntheflow_server.engine.cvae.softmax import Softmax, invert, redraw
 
 _BATCH = 4096
 _FEWEST = 32
+_FEW = 4
 
 
 class TableSampler:
@@ -149,25 +150,45 @@ class TableSampler:
         """Draw the first tokens of all rows, a state for each different beginning."""
         shape, size = self.shape, self.shape.embedding
         rows = len(batch.codes)
-        of = np.zeros(rows, np.int64)
-        embedded = torch.zeros(_filled(1), 0, dtype=self._kind)
+        of, states = np.zeros(rows, np.int64), 1
         last = next((start for seen, start, _ in shape.blocks if seen), len(shape.sizes))
+        embedded = torch.zeros(_filled(1), last * size, dtype=self._kind)
+        few = (0, of, embedded)
         for token in range(last):
-            own = self._shared(token, embedded, torch.from_numpy(of), batch, space)
+            seen = embedded[:, : token * size]
+            own = self._shared(token, seen, torch.from_numpy(of), batch, space)
             batch.codes[:, token] = own
             key = of * shape.sizes[token] + own
             found = _distinct(key)
             if len(found) * 2 > rows or token + 1 == last:
-                return Begun(token + 1, torch.from_numpy(of), embedded)
-            before, states = embedded, len(found)
-            numbers = np.empty(int(found[-1]) + 1, np.int64)
-            numbers[found] = np.arange(states)
-            of = numbers.take(key)
+                ahead = self._ahead(few[2], range(token + 1, last), few[0])
+                shared, line = few[0] * size, torch.from_numpy(few[1])
+                return Begun(token + 1, torch.from_numpy(of), seen, shared, line, ahead)
             parents, codes = np.divmod(found, shape.sizes[token])
-            embedded = torch.zeros(_filled(states), (token + 1) * size, dtype=self._kind)
-            embedded[:states, : token * size] = before.index_select(0, torch.from_numpy(parents))
-            embedded[:states, token * size :] = self._embed(token, torch.from_numpy(codes))
+            if len(found) > states:
+                states, before = len(found), embedded
+                numbers = np.empty(int(found[-1]) + 1, np.int64)
+                numbers[found] = np.arange(states)
+                of = numbers.take(key)
+                embedded = torch.empty(_filled(states), last * size, dtype=self._kind)
+                embedded[states:] = 0
+                above = torch.from_numpy(parents)
+                earlier = before[:, : token * size].index_select(0, above)
+                embedded[:states, : token * size] = earlier
+            made = self._embed(token, torch.from_numpy(codes))
+            embedded[:states, token * size : (token + 1) * size] = made
+            if states * _FEW <= rows:
+                few = (token + 1, of, embedded)
         return None
+
+    def _ahead(self, embedded: Tensor, tokens: range, begun: int) -> dict[int, Tensor]:
+        """Return what each of `tokens` sees [s, width] of the first `begun` tokens."""
+        seen = begun * self.shape.embedding
+        return {
+            token: torch.addmm(self._bias[token], embedded[:, :seen], self._prefix[token][:seen])
+            for token in tokens
+            if begun
+        }
 
     def _shared(
         self, token: int, embedded: Tensor, of: Tensor, batch: Batch, space: Space
@@ -175,6 +196,8 @@ class TableSampler:
         """Return the codes [n] of `token` where row i begins as `embedded[of[i]]`."""
 
         def draw() -> Codes:
+            if self.shape.sizes[token] == 1:
+                return np.zeros(len(of), np.int64)
             softmax, base = self._softmaxes[1][token], self._bias[token][None]
             powers = torch.empty(len(embedded), softmax.weight.shape[1], dtype=self._kind)
             for start in range(0, len(embedded), len(space.state)):
@@ -192,14 +215,13 @@ class TableSampler:
         rows, size = len(batch.codes), self.shape.embedding
         embedded = space.embedded[:rows]
         if batch.first is None:
-            start = 0
             if begun is not None:
-                start, shared = begun.tokens, begun.embedded.shape[1]
+                shared = begun.embedded.shape[1]
                 embedded[:, :shared] = begun.embedded.index_select(0, begun.of)
-                for token in range(shared // size, start):
+                for token in range(shared // size, begun.tokens):
                     codes = torch.from_numpy(batch.codes[:, token])
                     embedded[:, token * size : (token + 1) * size] = self._embed(token, codes)
-            self._settle(batch, embedded, None, space, start)
+            self._settle(batch, embedded, None, space, begun)
             return
         known = torch.zeros_like(embedded)
         batch.codes[:] = 0
@@ -216,14 +238,15 @@ class TableSampler:
         embedded: Tensor,
         only: npt.NDArray[np.bool_] | None,
         space: Space,
-        begin: int = 0,
+        begun: Begun | None = None,
     ) -> None:
         """Fill in token by token the batch's codes and `embedded` [n, T * embedding].
 
-        Where `only` [n, T] is false, codes and embeddings are zero. What comes before
-        token `begin` is there already.
+        Where `only` [n, T] is false, codes and embeddings are zero. What has
+        `begun` is there already.
         """
         shape, size = self.shape, self.shape.embedding
+        begin = 0 if begun is None else begun.tokens
         running = torch.zeros(len(embedded) if shape.blocks[-1][0] else 0, SUMMARY)
         for block, (seen, start, end) in enumerate(shape.blocks):
             if end <= begin:
@@ -237,8 +260,11 @@ class TableSampler:
                 if mine is not None and not mine.any():
                     continue
                 columns = slice((token - start) * shape.width, (token - start + 1) * shape.width)
-                before = embedded[:, seen * size : token * size]
-                own = torch.from_numpy(self._alone(token, base[:, columns], before, batch, space))
+                mean, known = base[:, columns], seen * size
+                if begun is not None and token in begun.ahead:
+                    mean, known = begun.ahead[token].index_select(0, begun.few), begun.known
+                before = embedded[:, known : token * size]
+                own = torch.from_numpy(self._alone(token, mean, before, batch, space))
                 chosen = self._embed(token, own)
                 if mine is not None:
                     made = torch.from_numpy(mine)
@@ -312,11 +338,15 @@ class TableSampler:
         return functional.silu(total).to(self._kind)
 
     def _state(self, token: int, base: Tensor, before: Tensor, space: Space) -> Tensor:
-        """Return the states [n, width] of `token`, given what was seen before it."""
+        """Return the states [n, width] of `token`, given the tokens `before` it.
+
+        `base` [n or 1, width] is what it sees besides these.
+        """
         rows = len(before)
         h, inner = space.state[:rows], space.inner[:rows]
         if before.shape[1]:
-            torch.addmm(base, before, self._prefix[token], out=h)
+            weight = self._prefix[token]
+            torch.addmm(base, before, weight[len(weight) - before.shape[1] :], out=h)
         else:
             h.copy_(base)
         _silu(h, out=inner)

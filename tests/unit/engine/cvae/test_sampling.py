@@ -157,6 +157,54 @@ def test_a_restriction_masks_codes_and_sees_the_row_so_far() -> None:
     assert {start for _, start in seen} == {0, 4096, 8192}
 
 
+class Apart:
+    """Rules by which the third token is never 1 where the first is 0."""
+
+    def broken(self, token: int, codes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        return np.flatnonzero((codes[:, 0] == 0) & (drawn == 1)) if token == 2 else np.zeros(0, int)
+
+    def narrow(self, token: int, codes: np.ndarray, weights: np.ndarray) -> None:
+        assert token == 2
+        weights[codes[:, 0] == 0, 1] = 0
+
+
+def test_rules_leave_the_other_codes_their_proportions() -> None:
+    net = network()
+    codes = TableSampler(net).sample(uniforms(100_000), rules=Apart())
+    made = np.bincount(np.ravel_multi_index(codes.T, SIZES), minlength=24) / len(codes)
+    with torch.no_grad():
+        each = torch.exp(-net.loss(every_row())).double().numpy().reshape(*SIZES, 3)
+    third = each[..., 2]
+    third[0, :, 1] = 0
+    third /= third.sum(axis=2, keepdims=True)
+    wanted = each[..., 0] * each[..., 1] * third
+    assert (made.reshape(SIZES)[0, :, 1] == 0).all()
+    assert np.abs(made.reshape(SIZES) - wanted).max() < 0.01
+
+
+def test_rules_and_a_restriction_do_not_go_together() -> None:
+    with pytest.raises(ValueError, match="rules"):
+        TableSampler(network()).sample(uniforms(3), rules=Apart(), restrict=lambda *_: None)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3, 1, 4, 60, 3, 2, 70, 3, 1), (1, 2) * 45, (300, 2, 2)])
+def test_rows_that_begin_alike_come_out_as_if_each_were_made_alone(sizes: tuple[int, ...]) -> None:
+    sampler = TableSampler(network(sizes))
+    drawn, given = uniforms(6000, len(sizes)), {1: np.arange(6000) % (sizes[1] + 1) - 1}
+    together = sampler.sample(drawn, given=given)
+    alone = sampler.sample(drawn, given=given, restrict=lambda *_: None)
+    # Sums in another order end elsewhere in rare rows, which are other rows from there on.
+    assert (together == alone).all(axis=1).mean() > 0.8
+    first = np.bincount(together[:, -2], minlength=sizes[-2]) / 6000
+    assert np.abs(first - np.bincount(alone[:, -2], minlength=sizes[-2]) / 6000).max() < 0.01
+
+
+def test_a_pause_comes_between_tokens() -> None:
+    paused: list[int] = []
+    TableSampler(network()).sample(uniforms(9000), pause=lambda: paused.append(1))
+    assert len(paused) >= len(SIZES)
+
+
 @pytest.mark.parametrize("rows", [0, 1, 4095, 4097])
 def test_any_number_of_rows_can_be_made(rows: int) -> None:
     codes = TableSampler(network()).sample(uniforms(rows))
