@@ -122,8 +122,11 @@ def _rounded(ends: Numbers, step: int, spread: int | None) -> Numbers:
     """Return the ends moved out to round numbers, so that neither is anybody's."""
     size = float(spread or digit_of(float(np.abs(ends.astype(np.float64)).max())))
     if not step:
-        low, high = np.floor(ends[0] / size) * size, np.ceil(ends[1] / size) * size
-        return np.array([low, high if high > low else low + size])
+        with np.errstate(over="ignore"):
+            low, high = np.floor(ends[0] / size) * size, np.ceil(ends[1] / size) * size
+            moved = np.array([low, high if high > low else low + size])
+        # Beside the largest number there is no round one.
+        return np.clip(moved, np.finfo(np.float64).min, np.finfo(np.float64).max)
     wide = max(int(size), _FEWEST_PLACES)
     low, high = int(ends[0]) // wide * wide, (int(ends[1]) // wide + 1) * wide
     low = int(ends[0]) - (int(ends[0]) - low) // step * step
