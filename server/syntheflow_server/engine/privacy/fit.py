@@ -215,4 +215,6 @@ def _maker(column: Column) -> KeyMaker:
     if pa.types.is_string(column.arrow):
         shape = ((_KEY_ALPHABET, _KEY_LENGTH),)
         return PatternKey(columns=(column.name,), shapes=(shape,), turns=(0,), mark="-")
-    return NumberKey(columns=(column.name,), type=column.type, start=1, stride=1, unit=1, digits=0)
+    return NumberKey(
+        columns=(column.name,), type=column.type, start=1, room=1, keys=1, unit=1, digits=0
+    )

@@ -11,11 +11,15 @@ import pyarrow.compute as pc
 from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.schema import ForeignKey, Schema, SemanticType, Table
 from syntheflow_server.domain.tables import TableSource
+from syntheflow_server.engine.encoding.base import RARE_ROWS
 from syntheflow_server.engine.graph.ownership import Forest
 from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.keys.cells import MOST_CELLS
 from syntheflow_server.engine.training.telling import counts_up, side_by_side, tells
 
 _GRID_FILL = 0.05
+_THIN_FILL = 0.002
+_SHARED_ROWS = 0.8
 _FEW_ROWS = 2
 
 
@@ -149,8 +153,18 @@ def _identifies(kind: SemanticType, name: str, source: TableSource) -> bool:
 
 
 def _fills_grid(source: TableSource, key: tuple[str, ...]) -> bool:
-    cells = float(np.prod([int(pc.count_distinct(source.column(c)).as_py()) for c in key]))
-    return source.num_rows > 0 and source.num_rows / max(cells, 1.0) >= _GRID_FILL
+    """Return True if the key is a place in a grid of values that come back.
+
+    A thin grid must be small enough to weigh its cells, of values that rows share.
+    """
+    counts = [pc.value_counts(source.column(name)).field("counts") for name in key]
+    cells = float(np.prod([len(own) for own in counts]))
+    fill = source.num_rows / max(cells, 1.0)
+    if source.num_rows == 0 or fill < _THIN_FILL:
+        return False
+    shared = [pc.sum(own.filter(pc.greater_equal(own, RARE_ROWS))).as_py() or 0 for own in counts]
+    thin = cells <= MOST_CELLS and min(shared) >= _SHARED_ROWS * source.num_rows
+    return fill >= _GRID_FILL or thin
 
 
 def _richest(source: TableSource, columns: list[str]) -> str:

@@ -13,6 +13,7 @@ from syntheflow_server.engine.encoding.base import RARE_ROWS, combined
 from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
 from syntheflow_server.engine.graph.structure import Structure
 from syntheflow_server.engine.keys.base import KeyMaker
+from syntheflow_server.engine.keys.cells import MOST_CELLS, cell_chances
 from syntheflow_server.engine.keys.grid import GridKey
 from syntheflow_server.engine.keys.number import NumberKey
 from syntheflow_server.engine.keys.pattern import PatternKey
@@ -83,10 +84,20 @@ def _distinct(whole: Whole, column: Column) -> pa.Array:
 
 def _grid(table: Table, source: TableSource, names: tuple[str, ...], needed: int) -> GridKey:
     """Return the grid of all values that enough rows hold to be published."""
-    values = []
+    values, places, ordered = [], [], []
     for name in names:
-        counted = pc.value_counts(combined(source.column(name)).drop_null())
+        column = combined(source.column(name))
+        counted = pc.value_counts(column.drop_null())
         held = pc.greater_equal(counted.field("counts"), needed)
         known = counted.field("values").filter(held)
-        values.append(known if len(known) else counted.field("values"))
-    return GridKey.fit([table.column(name) for name in names], values)
+        known = known if len(known) else counted.field("values")
+        values.append(known.take(pc.sort_indices(known)))
+        found = pc.fill_null(pc.index_in(column, values[-1]), -1)
+        places.append(found.to_numpy(zero_copy_only=False).astype(np.int64))
+        ordered.append(not (pa.types.is_string(known.type) or pa.types.is_boolean(known.type)))
+    columns, sizes = [table.column(name) for name in names], [len(known) for known in values]
+    if np.prod(sizes, dtype=np.float64) > MOST_CELLS:
+        return GridKey.fit(columns, values)
+    rows = np.stack(places, axis=1)
+    rows = rows[(rows >= 0).all(axis=1)]
+    return GridKey.fit(columns, values, source.num_rows, cell_chances(rows, sizes, ordered, needed))
