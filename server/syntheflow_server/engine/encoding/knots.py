@@ -122,7 +122,7 @@ def _rounded(ends: Numbers, step: int, spread: int | None) -> Numbers:
     """Return the ends moved out to round numbers, so that neither is anybody's."""
     size = float(spread or digit_of(float(np.abs(ends.astype(np.float64)).max())))
     if not step:
-        size = max(size, np.finfo(np.float64).smallest_normal)
+        size = max(size, float(np.finfo(np.float64).smallest_normal))
         with np.errstate(over="ignore"):
             low, high = np.floor(ends[0] / size) * size, np.ceil(ends[1] / size) * size
             moved = np.array([low, high if high > low else low + size])
