@@ -139,7 +139,14 @@ class Keeper:
 
     def narrow(self, token: int, codes: npt.NDArray[np.int64], weights: Weights) -> None:
         """Give no weight [n, K] to what never meets the earlier tokens of codes [n, T]."""
-        self._apply(token, codes, weights, None)
+        wrong = np.zeros(weights.shape, bool)
+        for early, size, apart in self._pairs.get(token, ()):
+            wrong |= apart.reshape(-1, size)[codes[:, early]]
+        kept = np.where(wrong, 0, weights)
+        if kept.any(axis=1).all():
+            weights[:] = kept
+        else:
+            self._apply(token, codes, weights, None)
 
     def _apply(
         self, token: int, codes: npt.NDArray[np.int64], weights: Weights, first: Mask | None
@@ -155,10 +162,11 @@ class Keeper:
         kept = weights[rows] * _mask(left[:, rows], weights.shape[1])
         some = kept.any(axis=1)
         weights[rows[some]] = kept[some]
-        for row in rows[~some]:
-            for words in told:
-                alone = weights[row] * _mask(words[:, row, None], weights.shape[1])[0]
-                weights[row] = alone if alone.any() else weights[row]
+        rows = rows[~some]
+        for words in told if len(rows) else ():
+            alone = weights[rows] * _mask(words[:, rows], weights.shape[1])
+            some = alone.any(axis=1)
+            weights[rows[some]] = alone[some]
 
     def _told(self, token: int, codes: npt.NDArray[np.int64], first: Mask | None) -> list[Words]:
         """Return what each rule leaves of `token`, words [K / 64, b]."""

@@ -96,5 +96,6 @@ class Space:
         self.state = torch.empty(rows, shape.width, dtype=kind)
         self.inner = torch.empty_like(self.state)
         self.middle = torch.empty_like(self.state)
+        self.weights = torch.empty(rows * max(shape.sizes))
         # A softmax is filled up to a multiple of 16.
         self.powers = torch.empty(rows * (max(shape.sizes) + 15), dtype=kind)

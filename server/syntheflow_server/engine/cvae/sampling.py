@@ -38,6 +38,7 @@ from syntheflow_server.engine.cvae.softmax import Softmax, invert, redraw
 _BATCH = 4096
 _FEWEST = 32
 _FEW = 4
+_MANY = 2048
 
 
 class TableSampler:
@@ -134,7 +135,7 @@ class TableSampler:
             self._sharpen(1 / temperature)
             space = Space(max(min(rows, _BATCH), _FEWEST), self.shape, self._kind)
             begun = None
-            if rows and context is None and first is None and restrict is None:
+            if rows >= _MANY and context is None and first is None and restrict is None:
                 begun = self._begin(whole, space)
             for start in range(0, rows, _BATCH):
                 part = slice(start, min(start + _BATCH, rows))
@@ -204,7 +205,7 @@ class TableSampler:
                 part = slice(start, start + len(space.state))
                 state = self._state(token, base, embedded[part], space)
                 softmax.powers(state, powers[part])
-            return self._drawn(token, powers, of, batch)
+            return self._drawn(token, powers, of, batch, space)
 
         return self._own(token, batch, draw)
 
@@ -282,7 +283,7 @@ class TableSampler:
             softmax = self._softmaxes[1][token]
             shape = (len(state), softmax.weight.shape[1])
             powers = softmax.powers(state, space.powers[: shape[0] * shape[1]].view(shape))
-            return self._drawn(token, powers, None, batch)
+            return self._drawn(token, powers, None, batch, space)
 
         return self._own(token, batch, draw)
 
@@ -295,11 +296,15 @@ class TableSampler:
         codes = given.astype(np.int64)
         return np.where(codes < 0, draw(), codes) if (codes < 0).any() else codes
 
-    def _drawn(self, token: int, powers: Tensor, of: Tensor | None, batch: Batch) -> Codes:
+    def _drawn(
+        self, token: int, powers: Tensor, of: Tensor | None, batch: Batch, space: Space
+    ) -> Codes:
         """Return codes [n] drawn with the powers [s, C] of the rows' states, under all rules."""
         softmax, uniforms = self._softmaxes[1][token], batch.uniforms[token]
         if batch.restrict is not None:
-            weights = softmax.weights(powers)
+            shape = (len(powers), softmax.count)
+            out = space.weights[: shape[0] * shape[1]].view(shape)
+            weights = softmax.weights(powers, out)
             batch.restrict(token, batch.rows, batch.codes, weights.numpy())
             return _plain(invert(weights, uniforms))
         drawn = softmax.draw(powers, uniforms, of)

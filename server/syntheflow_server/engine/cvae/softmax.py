@@ -12,6 +12,7 @@ from torch.nn import functional
 _LARGEST = 60.0
 _NARROW = 48
 _GROUP = 16
+_FEW_ROWS = 1024
 _BITS = 24
 _ODD = 0x9E3779B1
 
@@ -23,7 +24,7 @@ class Softmax:
     A code's weight is `prior` [C] times exp(state @ `weight` [width, C]), its *power*; the
     product is never rounded together with the bias. Above 48 codes C is filled up with
     codes of no weight to groups of 16, and powers @ `groups` [C, 1 + C / 16] are a zero
-    and each group's weight: a group is found first, then a code in it.
+    and each group's weight: for many rows a group is found first, then a code in it.
     """
 
     count: int
@@ -49,13 +50,14 @@ class Softmax:
         """Return the powers [n, C] of states [n, width]."""
         return torch.mm(state, self.weight, out=out).clamp_(max=_LARGEST).exp_()
 
-    def weights(self, powers: Tensor) -> Tensor:
+    def weights(self, powers: Tensor, out: Tensor | None = None) -> Tensor:
         """Return the unnormalised probabilities [n, count] float32."""
-        return powers[:, : self.count].float().mul_(self.prior[: self.count])
+        out = torch.empty(len(powers), self.count) if out is None else out
+        return out.copy_(powers[:, : self.count]).mul_(self.prior[: self.count])
 
     def draw(self, powers: Tensor, uniforms: Tensor, of: Tensor | None = None) -> Tensor:
         """Return codes [n] for uniforms [n]; row i has the powers at `of[i]` (None: at i)."""
-        if self.groups is None:
+        if self.groups is None or len(uniforms) < _FEW_ROWS:
             return _invert(_rows(self.weights(powers).cumsum_(1), of), uniforms)
         reached = _rows((powers @ self.groups).float().cumsum_(1), of)
         target = (uniforms * reached[:, -1])[:, None]

@@ -148,36 +148,39 @@ class Bins:
         """Return numbers for codes of present values; uniforms [n, draws]."""
         bins = codes[:, 0]
         if self.paired:
-            start = self.atom_start[bins]
-            rank = np.minimum(codes[:, 1], self.atom_start[bins + 1] - start - 1)
+            start = self.atom_start.take(bins)
+            rank = np.minimum(codes[:, 1], self.atom_start.take(bins + 1) - start - 1)
             bins = start + rank
         elif not self.exact:
             return self._draw(bins, uniforms[:, 0])
-        exact: Numbers = self.atoms[bins]
+        exact: Numbers = self.atoms.take(bins)
         return exact
 
     def _draw(self, bins: npt.NDArray[Any], uniforms: Floats) -> Numbers:
-        share = self.atom_share[bins]
+        share = self.atom_share.take(bins)
         is_atom = uniforms < share
         if not is_atom.any():
             return self._between(bins, uniforms)
         result: Numbers = np.empty(len(bins), self.lows.dtype)
         at = np.flatnonzero(is_atom)
-        own = bins[at]
-        index = np.searchsorted(self.atom_keys, own + uniforms[at] / share[at], side="right")
-        result[at] = self.atoms[np.clip(index, self.atom_start[own], self.atom_start[own + 1] - 1)]
+        own = bins.take(at)
+        wanted = own + uniforms.take(at) / share.take(at)
+        index = np.searchsorted(self.atom_keys, wanted, side="right")
+        low, high = self.atom_start.take(own), self.atom_start.take(own + 1) - 1
+        result[at] = self.atoms.take(np.minimum(np.maximum(index, low), high))
         at = np.flatnonzero(~is_atom)
         if len(at):
-            rest = share[at]
-            result[at] = self._between(bins[at], (uniforms[at] - rest) / (1 - rest))
+            rest = share.take(at)
+            result[at] = self._between(bins.take(at), (uniforms.take(at) - rest) / (1 - rest))
         return result
 
     def _between(self, bins: npt.NDArray[Any], uniforms: Floats) -> Numbers:
-        start = self.knot_start[bins]
-        last = self.knot_start[bins + 1] - start - 2
+        start = self.knot_start.take(bins)
+        last = self.knot_start.take(bins + 1) - start - 2
         position = uniforms * (last + 1)
         whole = np.minimum(position.astype(np.int64), last)
-        low, high = self.knots[start + whole], self.knots[start + whole + 1]
+        place = start + whole
+        low, high = self.knots.take(place), self.knots.take(place + 1)
         part = self.tails.bend(position - whole, bins == 0, whole == 0, upper=False)
         part = self.tails.bend(part, bins == self.size - 1, whole == last, upper=True)
         result: Numbers

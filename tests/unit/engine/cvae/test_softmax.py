@@ -48,10 +48,12 @@ def test_a_state_of_one_s_own_gives_what_a_shared_one_gives(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [3, 60])
-def test_the_ends_of_the_uniforms_give_codes(count: int) -> None:
+@pytest.mark.parametrize("rows", [6, 6000])
+def test_the_ends_of_the_uniforms_give_codes(count: int, rows: int) -> None:
     made, powers, _ = softmax(count)
     last = float(np.nextafter(np.float32(1), np.float32(0)))
-    drawn = made.draw(powers, torch.tensor([0.0, last, last]))
+    ends = torch.tensor([0.0, last]).repeat(rows // 2)
+    drawn = made.draw(powers, ends, torch.arange(rows) % 3)
     assert (drawn >= 0).all()
     assert (drawn < count).all()
 
