@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
@@ -28,20 +28,25 @@ from syntheflow_server.engine.encoding.templates import (
 _VOCABULARY = 4000
 _SUCCESSORS = 64
 _FALLBACK = 1.0
-_MAKERS = 48
+_MAKERS = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prose:
     """Words `vocabulary` by index; the indices after them stand for new words of `makers`.
 
-    Row w of `next` is what follows word w; the last row is what begins a text.
+    The first maker spells words of odd shapes, sign by sign by `odd`; the others follow a
+    template. Row w of `next` is what follows word w within a text, of `final` what ends
+    a text there; row b, after the makers, is what begins a text. The outcome b is drawn
+    again from row b + 1: the words that follow others only now and then.
     """
 
     vocabulary: npt.NDArray[np.str_]
     makers: tuple[Template, ...]
     letters: LetterModel
+    odd: LetterModel
     next: Chances
+    final: Chances
 
     @classmethod
     def fit(cls, texts: Sequence[str], needed: int) -> Self:
@@ -54,20 +59,27 @@ class Prose:
         groups = template_groups(list(rare.values()))[:_MAKERS]
         groups = [group for group in groups if len(group.rows) >= needed]
         place = {group.shapes: len(kept) + 1 + i for i, group in enumerate(groups)}
+        strange = []
         for word, own in rare.items():
             shapes = tuple(piece.shape for piece in own)
             index[word] = place.get(shapes, len(kept))
-        makers = [plain_word(rare), *(group.template(needed) for group in groups)]
+            if shapes not in place:
+                strange.append(word)
+        makers = [plain_word(strange), *(group.template(needed) for group in groups)]
         begin = len(kept) + len(makers)
-        pairs: Counter[tuple[int, int]] = Counter()
+        inner: Counter[tuple[int, int]] = Counter()
+        last: Counter[tuple[int, int]] = Counter()
         for words in split:
             codes = [begin, *(index[word] for word in words)]
-            pairs.update(pairwise(codes))
+            inner.update(pairwise(codes[:-1]))
+            last.update([(codes[-2], codes[-1])] if words else [])
         return cls(
             np.array(kept, np.str_) if kept else np.zeros(0, "<U1"),
             tuple(makers),
             letters_of(list(rare.values())),
-            _chain(pairs, begin),
+            LetterModel.fit(dict.fromkeys(strange, 1)),
+            _chain(inner or last, begin),
+            _chain(last, begin),
         )
 
     def write(self, lengths: Ints, stream: Stream) -> pa.Array:
@@ -79,7 +91,12 @@ class Prose:
         last = np.full(len(lengths), begin)
         for place in range(longest):
             active = active[lengths[active] > place]
-            last[active] = self.next.draw(last[active], stream.take(active))
+            ends = lengths[active] == place + 1
+            for chain, rows in ((self.next, active[~ends]), (self.final, active[ends])):
+                drawn = chain.draw(last[rows], stream.take(rows))
+                again = np.flatnonzero(drawn == begin)
+                drawn[again] = chain.draw(drawn[again] + 1, stream.take(rows[again]))
+                last[rows] = drawn
             chosen[active, place] = last[active]
         present = np.arange(longest) < lengths[:, None]
         owner, order = np.nonzero(present)
@@ -95,7 +112,8 @@ class Prose:
         for maker in np.unique(flat[flat >= known]):
             at = np.flatnonzero(flat == maker)
             own = stream.branch(place[at], owner[at])
-            parts.append(self.makers[maker - known].write(self.letters, own))
+            letters = self.letters if maker > known else self.odd
+            parts.append(self.makers[maker - known].write(letters, own))
             index[at] = total + np.arange(len(at))
             total += len(at)
         return pa.concat_arrays(parts).take(pa.array(index))
@@ -106,7 +124,9 @@ class Prose:
         own: Arrays = {f"{prefix}.vocabulary": np.frombuffer(text, np.uint8).copy()}
         slots = templates_to_arrays(f"{prefix}.slot", self.makers)
         letters = self.letters.to_arrays(f"{prefix}.letters")
-        return own | slots | letters | self.next.to_arrays(f"{prefix}.next")
+        odd = self.odd.to_arrays(f"{prefix}.odd")
+        following = self.next.to_arrays(f"{prefix}.next") | self.final.to_arrays(f"{prefix}.final")
+        return own | slots | letters | odd | following
 
     @classmethod
     def from_arrays(
@@ -118,32 +138,37 @@ class Prose:
             np.array(text.split("\n"), np.str_) if text else np.zeros(0, "<U1"),
             makers,
             LetterModel.from_arrays(f"{prefix}.letters", arrays),
+            LetterModel.from_arrays(f"{prefix}.odd", arrays),
             Chances.from_arrays(f"{prefix}.next", arrays),
+            Chances.from_arrays(f"{prefix}.final", arrays),
         )
 
 
 def _chain(pairs: Mapping[tuple[int, int], int], begin: int) -> Chances:
-    """Return what follows each word: its frequent successors, mixed with all words."""
-    overall: Counter[int] = Counter()
+    """Return what follows each word: its frequent successors, or `begin` for any other word.
+
+    A successor that was seen once belongs to one text. What is not told of each word is
+    told of all together, in row `begin` + 1, so that every word keeps its frequency.
+    """
     after: dict[int, Counter[int]] = {}
     for (last, own), count in pairs.items():
-        overall[own] += count
         after.setdefault(last, Counter())[own] += count
-    common = overall.most_common(_SUCCESSORS) or [(begin - 1, 1)]
-    total = sum(count for _, count in common)
+    others: Counter[int] = Counter({begin - 1: 0})
     rows: list[int] = []
     outcomes: list[int] = []
     weights: list[float] = []
     for last in range(begin + 1):
-        mixed = {word: _FALLBACK * count / total for word, count in common}
-        for word, count in _most(after.get(last, Counter())):
-            mixed[word] = mixed.get(word, 0.0) + count
-        rows += [last] * len(mixed)
-        outcomes += mixed
-        weights += mixed.values()
+        follow = after.get(last, Counter())
+        kept = [(word, count) for word, count in follow.most_common(_SUCCESSORS) if count > 1]
+        hidden = follow.total() - sum(count for _, count in kept)
+        others.update(follow)
+        others.subtract(dict(kept))
+        rows += [last] * (len(kept) + 1)
+        outcomes += [*(word for word, _ in kept), begin]
+        weights += [*(count for _, count in kept), hidden + _FALLBACK]
+    left = [(word, float(max(count, 0))) for word, count in sorted(others.items())]
+    total = sum(count for _, count in left)
+    rows += [begin + 1] * len(left)
+    outcomes += [word for word, _ in left]
+    weights += [count if total else 1.0 for _, count in left]
     return Chances.of(np.array(rows), np.array(outcomes), np.array(weights))
-
-
-def _most(counter: Counter[int]) -> Iterable[tuple[int, int]]:
-    """Return the frequent successors; one that was seen once belongs to one text."""
-    return ((word, count) for word, count in counter.most_common(_SUCCESSORS) if count > 1)

@@ -1,8 +1,9 @@
 """Columns of strings that do not repeat: names, codes, addresses, notes.
 
 The network learns only which kind of string stands in a row: a common value, a
-template (signs and shapes, as in 'AAA-999'), or, for free text, a number of words.
-The string itself is composed anew.
+template (signs and shapes, as in 'AAA-999'), a number of words, or that it is one of
+the strings that several rows hold. Those come back by their share; all others are
+composed anew.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from syntheflow_server.engine.encoding.templates import (
 
 _COMMON_SHARE = 0.01
 _COMMON_MOST = 32
+_KNOWN_MOST = 4096
 _TEMPLATES = 64
 _COVERED = 0.8
 _LEARNED_ROWS = 100_000
@@ -53,9 +55,16 @@ _OFTEN = 8
 _MORE = "0123456789"
 
 
+Counted = tuple[tuple[str, int], ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class TextCodec(Codec):
-    """Codes: the `common` values, then the templates or numbers of words, then missing."""
+    """Codes: the `common` values, templates, numbers of words, `known` values, missing.
+
+    `known` are strings with enough holders but no code of their own, with their holders.
+    No composed string is longer than `longest`, if that is not 0.
+    """
 
     kind: ClassVar[str] = "text"
     common: tuple[str, ...]
@@ -63,6 +72,8 @@ class TextCodec(Codec):
     letters: LetterModel | None
     prose: Prose | None
     counts: Bins | None
+    known: Counted
+    longest: int
     sieve: Sieve
     missing: bool
 
@@ -78,15 +89,18 @@ class TextCodec(Codec):
         frequent = max(needed, round(_COMMON_SHARE * len(values)))
         order = np.argsort(-held, kind="stable")[:_COMMON_MOST]
         common = [i for i in order if held[i] >= frequent or not texts[i]]
-        rest = np.setdiff1d(np.arange(len(texts)), common)
+        known = np.setdiff1d(np.flatnonzero(held >= needed), common)
+        known = known[np.argsort(-held[known], kind="stable")][:_KNOWN_MOST]
+        rest = np.setdiff1d(np.arange(len(texts)), [*common, *known])
         if len(rest) > _LEARNED_ROWS:
             rest = np.random.default_rng(seed).choice(rest, _LEARNED_ROWS, replace=False)
-        often = np.minimum(held[rest], max(_OFTEN, needed))
-        own = [texts[i] for i in np.repeat(rest, often)]
+        own = [texts[i] for i in np.repeat(rest, np.minimum(held[rest], max(_OFTEN, needed)))]
         return cls.of(
             column.name,
             tuple(texts[i] for i in common),
             *_learn(own, needed),
+            known=tuple((texts[i], int(held[i])) for i in known),
+            longest=_longest(texts, held, needed),
             sieve=Sieve.of([texts[i] for i in np.flatnonzero(held < needed)]),
             missing=values.null_count > 0,
             distinct=len(texts) + int(values.null_count > 0),
@@ -102,12 +116,14 @@ class TextCodec(Codec):
         prose: Prose | None,
         counts: Bins | None,
         *,
+        known: Counted,
+        longest: int,
         sieve: Sieve,
         missing: bool,
         distinct: int,
     ) -> Self:
         """Return the codec with these parts."""
-        kinds = len(templates) if counts is None else counts.size
+        kinds = len(templates) + (counts.size if counts else 0) + bool(known)
         return cls(
             name=name,
             tokens=(Token(len(common) + kinds + missing),),
@@ -118,6 +134,8 @@ class TextCodec(Codec):
             letters=letters,
             prose=prose,
             counts=counts,
+            known=known,
+            longest=longest,
             sieve=sieve,
             missing=missing,
         )
@@ -129,7 +147,8 @@ class TextCodec(Codec):
     def encode(self, values: pa.Array | pa.ChunkedArray) -> Codes:
         """Return codes [n, 1]."""
         table = combined(values).dictionary_encode()
-        known = {text: code for code, text in enumerate(self.common)}
+        known = dict.fromkeys((text for text, _ in self.known), self.of_known)
+        known |= {text: code for code, text in enumerate(self.common)}
         shapes = {template.shapes: i for i, template in enumerate(self.templates)}
         lengths = np.array([template.length for template in self.templates])
         codes = np.zeros(len(table.dictionary) + 1, np.int64)
@@ -142,12 +161,18 @@ class TextCodec(Codec):
 
     def _kind(self, text: str, shapes: Mapping[tuple[str, ...], int], lengths: Floats) -> int:
         first = len(self.common)
-        if self.counts is not None:
-            return first + int(self.counts.encode(np.array([len(text.split())]))[0, 0])
-        if not self.templates:
-            return 0
         own = shapes.get(tuple(piece.shape for piece in pieces(text)))
-        return first + (int(np.abs(lengths - len(text)).argmin()) if own is None else own)
+        if own is not None:
+            return first + own
+        if self.counts is not None:
+            words = np.array([len(text.split())])
+            return first + len(shapes) + int(self.counts.encode(words)[0, 0])
+        return first + int(np.abs(lengths - len(text)).argmin()) if len(lengths) else 0
+
+    @property
+    def of_known(self) -> int:
+        """The code of all `known` strings."""
+        return self.sizes[0] - 1 - self.missing
 
     def decode(self, codes: npt.NDArray[Any], uniforms: Floats) -> pa.Array:
         """Return composed strings."""
@@ -157,17 +182,28 @@ class TextCodec(Codec):
         parts = [pa.array([*self.common, None], pa.string())]
         index = np.minimum(column, first)
         total = first + 1
+        if self.known:
+            rows = np.flatnonzero(column == self.of_known)
+            parts.append(pa.array([text for text, _ in self.known], pa.string()))
+            index[rows] = total + self._drawn(uniforms[rows, 0])
+            total += len(self.known)
         for kind, rows in self._groups(column):
             parts.append(self._write(kind, column, uniforms, rows))
             index[rows] = total + np.arange(len(rows))
             total += len(rows)
         return pa.concat_arrays(parts).take(pa.array(index))
 
+    def _drawn(self, uniforms: Floats) -> Ints:
+        """Return the number of a known string for each uniform."""
+        shares = np.cumsum([count for _, count in self.known], dtype=np.float64)
+        drawn: Ints = np.searchsorted(shares, uniforms * shares[-1], side="right").astype(np.int64)
+        return np.minimum(drawn, len(shares) - 1)
+
     def _write(self, kind: int, column: Ints, uniforms: Floats, rows: Ints) -> pa.Array:
         stream = Stream.of(uniforms[rows, :2])
         texts = self._compose(kind, column, uniforms, rows, stream)
         for attempt in range(_TRIES):
-            again = np.flatnonzero(self.sieve.holds(texts))
+            again = np.flatnonzero(self.sieve.holds(texts) | self._too_long(texts))
             if not len(again):
                 return texts
             other = stream.branch(1000 + attempt, again)
@@ -175,7 +211,17 @@ class TextCodec(Codec):
             index = np.arange(len(rows))
             index[again] = len(rows) + np.arange(len(again))
             texts = pa.concat_arrays([texts, made]).take(pa.array(index))
+        if self.longest:
+            texts = pc.utf8_slice_codeunits(texts, 0, self.longest)
         return self._lengthened(texts, stream)
+
+    def _too_long(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
+        if not self.longest:
+            return np.zeros(len(texts), np.bool_)
+        long: npt.NDArray[np.bool_] = pc.greater(pc.utf8_length(texts), self.longest).to_numpy(
+            zero_copy_only=False
+        )
+        return long
 
     def _lengthened(self, texts: pa.Array, stream: Stream) -> pa.Array:
         """Return the texts; those still turned away grow until they are nobody's.
@@ -195,28 +241,33 @@ class TextCodec(Codec):
     def _compose(
         self, kind: int, column: Ints, uniforms: Floats, rows: Ints, stream: Stream
     ) -> pa.Array:
-        if self.prose is not None and self.counts is not None:
-            bins = column[rows, None] - len(self.common)
+        if kind < 0:
+            assert self.prose is not None
+            assert self.counts is not None
+            bins = column[rows, None] - len(self.common) - len(self.templates)
             return self.prose.write(self.counts.decode(bins, uniforms[rows, 2:]), stream)
         assert self.letters is not None
         return self.templates[kind].write(self.letters, stream)
 
     def _groups(self, column: Ints) -> list[tuple[int, Ints]]:
-        """Return the rows that each template, or prose as a whole, must write."""
-        first = len(self.common)
-        if self.counts is not None:
-            inside = (column >= first) & (column < first + self.counts.size)
-            return [(-1, np.flatnonzero(inside))] if inside.any() else []
+        """Return the rows that each template, or prose as a whole (-1), must write."""
+        first, last = len(self.common), len(self.common) + len(self.templates)
         order = np.argsort(column, kind="stable")
-        edges = np.searchsorted(column[order], np.arange(first, first + len(self.templates) + 1))
+        edges = np.searchsorted(column[order], np.arange(first, last + 1))
         spans = enumerate(pairwise(edges))
-        return [(kind, order[low:high]) for kind, (low, high) in spans if high > low]
+        found = [(kind, order[low:high]) for kind, (low, high) in spans if high > low]
+        if self.counts is not None:
+            inside = (column >= last) & (column < last + self.counts.size)
+            found += [(-1, np.flatnonzero(inside))] if inside.any() else []
+        return found
 
     def to_state(self) -> State:
         """See `Codec.to_state`."""
         facts: dict[str, Any] = {
             "name": self.name,
             "common": list(self.common),
+            "known": [list(own) for own in self.known],
+            "longest": self.longest,
             "missing": self.missing,
             "distinct": self.distinct,
             "templates": [template.to_json() for template in self.templates],
@@ -254,22 +305,40 @@ class TextCodec(Codec):
             letters,
             prose,
             counts,
+            known=tuple((text, count) for text, count in facts["known"]),
+            longest=facts["longest"],
             sieve=Sieve.from_arrays("sieve", arrays),
             missing=facts["missing"],
             distinct=facts["distinct"],
         )
 
 
+def _longest(texts: Sequence[str], held: Ints, needed: int) -> int:
+    """Return the length that rows reach and none surpasses, 0 where fewer than `needed` do."""
+    lengths = np.array([len(text) for text in texts])
+    greatest = int(lengths.max(initial=0))
+    return greatest if held[lengths == greatest].sum() >= needed else 0
+
+
 def _learn(
     texts: Sequence[str], needed: int
 ) -> tuple[tuple[Template, ...], LetterModel | None, Prose | None, Bins | None]:
-    """Return templates and letters if few templates cover the texts, else prose."""
+    """Return templates and letters if few templates cover the texts, and prose for the rest."""
     if not texts:
         return (), None, None, None
     split = [pieces(text) for text in texts]
     kept = [group for group in template_groups(split)[:_TEMPLATES] if len(group.rows) >= needed]
     if sum(len(group.rows) for group in kept) < _COVERED * len(texts):
-        lengths = np.array([len(text.split()) for text in texts], np.int64)
-        return (), None, Prose.fit(texts, needed), Bins.fit(lengths, needed)
-    letters = letters_of(split)
-    return tuple(group.template(needed) for group in kept), letters, None, None
+        kept = []
+    shapes = {group.shapes for group in kept}
+    rest = [
+        text
+        for text, own in zip(texts, split, strict=True)
+        if tuple(piece.shape for piece in own) not in shapes
+    ]
+    prose, counts = None, None
+    if rest and (len(rest) >= needed or not kept):
+        lengths = np.array([len(text.split()) for text in rest], np.int64)
+        prose, counts = Prose.fit(rest, needed), Bins.fit(lengths, needed)
+    letters = letters_of(split) if kept else None
+    return tuple(group.template(needed) for group in kept), letters, prose, counts

@@ -183,6 +183,8 @@ def _same_texts(old: TextCodec, new: TextCodec) -> Ints:
     for i, template in enumerate(new.templates):
         found = shapes.get(template.shapes)
         codes[len(new.common) + i] = -1 if found is None else len(old.common) + found
+    if new.known and old.known:
+        codes[new.of_known] = old.of_known
     if new.missing and old.missing:
         codes[-1] = old.sizes[0] - 1
     return codes

@@ -92,3 +92,41 @@ def test_composing_strings_is_quick() -> None:
     began = time.process_time()
     codec.decode(codes, draws)
     assert (time.process_time() - began) / len(codes) < 60e-6
+
+
+def test_strings_that_several_rows_hold_come_back_as_often() -> None:
+    shared = [f"order of {surname()}" for _ in range(60)]
+    real = [text for text in shared for _ in range(5)] + [
+        f"{surname()}{surname()} x" for _ in range(700)
+    ]
+    codec = fitted(real)
+    new = made(codec, real)
+    assert [text in shared for text in new] == [text in shared for text in real]
+    assert len({text for text in new if text in shared}) > 50
+    facts, arrays = codec_to_state(codec)
+    assert made(codec_from_state(facts, arrays), real) == new
+
+
+def test_strings_of_odd_shapes_beside_templates_keep_their_digits() -> None:
+    real = [f"{surname()} {surname()}" for _ in range(900)]
+    odd = [f"{surname()} {i % 7} {'to ' * (i % 5)}{surname()[: 1 + i % 6]}{i}" for i in range(100)]
+    new = made(fitted([*real, *odd]), [*real, *odd])
+    assert not any(re.search(r"\d", text) for text in new[:900])
+    assert np.mean([bool(re.search(r"\d", text)) for text in new[900:]]) > 0.9
+
+
+def test_words_of_free_text_keep_their_frequency_and_the_last_ones_end_it() -> None:
+    words = [surname().lower() for _ in range(150)]
+    real = [
+        " ".join([*RNG.choice(words, RNG.integers(2, 9)), f"no.{RNG.integers(10, 99)}", "end."])
+        for _ in range(400)
+    ]
+    new = made(fitted(real), real)
+    assert np.mean([text.endswith(" end.") for text in new]) > 0.9
+    digits = [sum(letter.isdigit() for letter in text) for text in new]
+    assert 1.5 < np.mean(digits) < 2.5
+
+
+def test_no_composed_string_is_longer_than_a_length_that_rows_are_cut_to() -> None:
+    real = [" ".join(surname() for _ in range(RNG.integers(1, 12)))[:60] for _ in range(500)]
+    assert max(map(len, made(fitted(real), real))) == 60
