@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from syntheflow_server.engine.cvae import TableNetwork, TrainingProgress, TrainingResult, train
+from syntheflow_server.engine.cvae.calibration import calibrate
 from syntheflow_server.engine.cvae.snapshots import Snapshot
 from syntheflow_server.engine.graph.clusters import Featurizer
 from syntheflow_server.engine.graph.context import WIDTH, Kin, Place, RelativesNetwork
@@ -108,6 +109,7 @@ def train_table(
     if relatives is not None:
         relatives.eval()
     else:
+        calibrate(network, counts, generator(settings.seed, table, 0, "calibration"))
         result = _checked_for_copies(network, mine, rows_train, rows_valid, result)
     if checkpoint is not None:
         checkpoint.finish(Snapshot(asdict(result), _weights(network, relatives)))
