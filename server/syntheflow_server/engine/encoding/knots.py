@@ -127,7 +127,8 @@ def _rounded(ends: Numbers, step: int, spread: int | None) -> Numbers:
             low, high = np.floor(ends[0] / size) * size, np.ceil(ends[1] / size) * size
             moved = np.array([low, high if high > low else low + size])
         # Beside the largest number there is no round one.
-        return np.clip(moved, np.finfo(np.float64).min, np.finfo(np.float64).max)
+        largest: Numbers = np.clip(moved, np.finfo(np.float64).min, np.finfo(np.float64).max)
+        return largest
     wide = max(int(size), _FEWEST_PLACES)
     low, high = int(ends[0]) // wide * wide, (int(ends[1]) // wide + 1) * wide
     low = int(ends[0]) - (int(ends[0]) - low) // step * step
