@@ -102,7 +102,7 @@ def _table_row(table: TableCard) -> list[str]:
         f"{table.parameters:,}",
         f"{table.epochs:.1f}",
         f"{table.train_loss:.3f}" if trained and table.train_loss else "",
-        f"{table.validation_loss:.3f}" if trained else "",
+        f"{table.validation_loss:.3f}" if trained and table.validation_loss else "",
         f"{table.train_seconds:.1f}",
         table.stopped,
     ]

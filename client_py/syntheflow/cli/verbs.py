@@ -189,7 +189,8 @@ def _print_trained(console: Console, client: Client, job: Job) -> None:
                 f"{card.train_rows:,}",
                 f"{card.holdout_rows:,}",
                 f"{card.epochs:.1f}",
-                f"{card.validation_loss:.3f}",
+                # A private training has none: it would tell of the rows.
+                f"{card.validation_loss:.3f}" if card.validation_loss else "",
             ]
             for card in model.tables
         ],

@@ -59,12 +59,12 @@ class TableModel:
 
     @property
     def told_card(self) -> TableCard:
-        """The card, which also says where values are kept apart."""
-        if not self.support.pairs:
-            return self.card
-        pairs = len(self.support.pairs)
-        apart = f"values that never met are not put together, in {pairs} pairs of columns"
-        return self.card.model_copy(update={"relations": (*self.card.relations, apart)})
+        """The card, which also says in words what holds in every row."""
+        told = [relation.describe() for relation in self.relations]
+        if pairs := len(self.support.pairs):
+            noun = "pair" if pairs == 1 else "pairs"
+            told.append(f"values that never met are not put together, in {pairs} {noun} of columns")
+        return self.card.model_copy(update={"relations": (*self.card.relations, *told)})
 
     def day_hints(self, name: str) -> tuple[Relation, ...]:
         """Return the relations whose tokens hint at the day that the column `name` holds."""

@@ -67,6 +67,17 @@ def test_cards_tell_how_many_rows_taught_and_who_owns(models, worlds):
     }
 
 
+def test_the_card_tells_what_holds_in_every_row(make):
+    kind = np.random.default_rng(0).choice(["a", "b", "c", "d"], 400)
+    rate = pa.array([{"a": 1.5, "b": 2.5, "c": 3.5, "d": 4.5}[k] for k in kind])
+    table = pa.table({"id": np.arange(400), "kind": kind, "rate": rate})
+    model = make.learn(make.world({"t": (table, "id")}, []))
+    told = " ".join(model.cards[0].relations)
+    assert "'rate'" in told
+    assert "'kind'" in told
+    assert "4.5" not in told
+
+
 def test_progress_never_falls_and_ends_at_one(worlds):
     seen = []
     fit(*worlds["shop"], FitSettings(time_limit_seconds=0.5, threads=1), seen.append)
