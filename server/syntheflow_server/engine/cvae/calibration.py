@@ -2,8 +2,8 @@
 
 Maximum likelihood leaves each token's conditional a little off, and drawing token after
 token adds it up. One look at drawn rows tells by how much the shares of single codes
-are off; the output biases take the difference. Rows held out become no less likely,
-and a classifier tells drawn rows from real ones a little worse.
+are off; the output biases take the difference, as far as it is more than the chance of
+the draw (empirical Bayes, as in James and Stein, 1961).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from syntheflow_server.engine.cvae.heads import Head
 from syntheflow_server.engine.cvae.network import TableNetwork
 from syntheflow_server.engine.cvae.sampling import TableSampler
 
-_ROWS = 20_000
-_DOUBT = 5.0
+_ROWS = 50_000
+_DOUBT = 1.0
 
 
 def calibrate(
@@ -27,16 +27,18 @@ def calibrate(
 ) -> None:
     """Move the biases of a network without context so that it draws the shares of `counts`.
 
-    `counts` has one array [K] a token. Codes that are drawn some five times in 20,000
-    rows, or less, hardly move: what is known of them is chance.
+    `counts` has one array [K] a token. Makes 50,000 rows.
     """
     size = (_ROWS, len(network.shape.sizes))
     drawn = TableSampler(network).sample(rng.random(size, dtype=np.float32))
     for group, head in zip(network.groups, network.heads, strict=True):
         assert isinstance(head, Head)
         for row, member in enumerate(group.members):
-            real = counts[member] / max(1, counts[member].sum()) * _ROWS
-            made = np.bincount(drawn[:, member], minlength=len(real))
-            move = np.log((real + _DOUBT) / (made + _DOUBT))
+            real = counts[member] / max(1, counts[member].sum()) * _ROWS + _DOUBT
+            made = np.bincount(drawn[:, member], minlength=len(real)) + _DOUBT
+            move = np.log(real / made)
+            chance, share = 1 / made, real / real.sum()
+            meant = max(0.0, float(share @ (move**2 - chance)))
+            move *= meant / (meant + chance)
             with torch.no_grad():
                 head.bias[row, : len(real)] += torch.from_numpy(move).float()
