@@ -95,7 +95,7 @@ def _structure(
     table = schema.table(name)
     owner = forest.owner_keys.get(name)
     links = classify_links(name, schema, references, forest)
-    roles = key_roles(table, tables[name], schema, owner, links, forest)
+    roles = key_roles(table, tables[name], schema, owner, links)
     sequence = None
     if owner and not roles.once:
         rest = next((tuple(k) for k in roles.distinct), ())

@@ -26,7 +26,7 @@ from syntheflow_server.engine.training.encode import Encoded, Encoder, learn_sup
 from syntheflow_server.engine.training.holdout import holdout_of
 from syntheflow_server.engine.training.makers import Makers, learn_makers
 from syntheflow_server.engine.training.tables import Trained, train_table
-from syntheflow_server.engine.training.thinning import Mask, thin
+from syntheflow_server.engine.training.thinning import Mask, Whole, thin
 from syntheflow_server.engine.training.warm import Base, check_base
 
 _READING = 0.05
@@ -94,37 +94,33 @@ def fit(
     supports = {name: learn_support(encoded[name], held[name]) for name in encoded}
     kept = None
     if checkpoints is not None:
-        kept = Checkpoints(
-            checkpoints, fingerprint(schema, settings, encoded, old.digest if old else "")
-        )
+        digest = old.digest if old else ""
+        kept = Checkpoints(checkpoints, fingerprint(schema, settings, encoded, digest))
     trained = _train_all(analysis, encoded, held, settings, progress, kept, old)
-    structures = {
-        name: _with_code_sizes(analysis.family[name], encoded[name])
-        for name in analysis.family.order
-    }
     for name, all_rows in whole.items():
         held[name] = all_rows.held
-        structures[name] = structures[name].model_copy(update={"rows": len(all_rows.held)})
-    family = Family(structures, analysis.family.order)
-    models = {
-        name: replace(
-            _table_model(
-                schema.table(name),
-                learn_makers(
-                    schema.table(name), tables[name], family[name], whole.get(name), holders
-                ),
-                family,
-                encoded[name],
-                trained[name],
-                held[name],
-            ),
-            relations=relations[name],
-            support=supports[name],
-        )
-        for name in family.order
-    }
+    family = _family(analysis, encoded, whole)
+    models = {}
+    for name in family.order:
+        table = schema.table(name)
+        makers = learn_makers(table, tables[name], family[name], whole.get(name), holders)
+        model = _table_model(table, makers, family, encoded[name], trained[name], held[name])
+        models[name] = replace(model, relations=relations[name], support=supports[name])
     progress.done()
     return FittedModel(schema, settings, family, models, encoder.codebooks)
+
+
+def _family(
+    analysis: Analysis, encoded: Mapping[str, Encoded], whole: Mapping[str, Whole]
+) -> Family:
+    """Return the tables' structures with what encoding taught and the sizes before thinning."""
+    structures = {}
+    for name in analysis.family.order:
+        structures[name] = _with_code_sizes(analysis.family[name], encoded[name])
+        if name in whole:
+            rows = len(whole[name].held)
+            structures[name] = structures[name].model_copy(update={"rows": rows})
+    return Family(structures, analysis.family.order)
 
 
 class _Progress:

@@ -12,7 +12,6 @@ from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.schema import ForeignKey, Schema, SemanticType, Table
 from syntheflow_server.domain.tables import TableSource
 from syntheflow_server.engine.encoding.base import RARE_ROWS
-from syntheflow_server.engine.graph.ownership import Forest
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.keys.cells import MOST_CELLS
 from syntheflow_server.engine.training.telling import counts_up, side_by_side, tells
@@ -56,10 +55,8 @@ def key_roles(
     schema: Schema,
     owner: ForeignKey | None,
     links: tuple[Link, ...],
-    forest: Forest,
 ) -> KeyRoles:
     """Return how the keys of `table` are made; UnsupportedError if one cannot be."""
-    del forest
     owned = set(owner.child_columns) if owner else set()
     linked = {column for link in links for column in link.key.child_columns}
     once = False
@@ -89,25 +86,9 @@ def key_roles(
             disambiguator = (_richest(source, free),)
             disambiguated = key
     made = {*surrogate, *disambiguator, *grid}
-    surrogate += [
-        column.name
-        for column in table.columns
-        if column.name not in made | owned | linked
-        and (
-            _identifies(column.semantic_type, column.name, source)
-            or (not owner and counts_up(source.column(column.name)))
-        )
-    ]
+    surrogate += _other_identifiers(table, source, made | owned | linked, alone=not owner)
     others = [name for name in table.column_names if name not in {*surrogate, *linked}]
     telling = () if owner else _telling(source, surrogate, others)
-    taken = frozenset({*surrogate, *disambiguator, *grid})
-    # A column of a composite reference may order siblings: the parent drawn must agree.
-    copied = {
-        column
-        for link in links
-        if link.kind is not LinkKind.CODED or len(link.key.child_columns) == 1
-        for column in link.key.child_columns
-    }
     return KeyRoles(
         once=once,
         surrogate=tuple(surrogate),
@@ -116,7 +97,35 @@ def key_roles(
         disambiguated=disambiguated,
         grid=tuple(grid),
         distinct=tuple(distinct),
-        taken=taken | copied,
+        taken=frozenset({*surrogate, *disambiguator, *grid}) | _agreeing(links),
+    )
+
+
+def _other_identifiers(
+    table: Table, source: TableSource, known: set[str], *, alone: bool
+) -> list[str]:
+    """Return the columns, beside those `known`, whose values are made from the row's number."""
+    return [
+        column.name
+        for column in table.columns
+        if column.name not in known
+        and (
+            _identifies(column.semantic_type, column.name, source)
+            or (alone and counts_up(source.column(column.name)))
+        )
+    ]
+
+
+def _agreeing(links: tuple[Link, ...]) -> frozenset[str]:
+    """Return the columns that links fill, which cannot order siblings.
+
+    A column of a composite reference may: the parent that is drawn must agree with it.
+    """
+    return frozenset(
+        column
+        for link in links
+        if link.kind is not LinkKind.CODED or len(link.key.child_columns) == 1
+        for column in link.key.child_columns
     )
 
 

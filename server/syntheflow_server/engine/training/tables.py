@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from syntheflow_server.engine.cvae import TableNetwork, TrainingProgress, TrainingResult, train
 from syntheflow_server.engine.cvae.calibration import calibrate
 from syntheflow_server.engine.cvae.snapshots import Snapshot
+from syntheflow_server.engine.encoding.base import Token
 from syntheflow_server.engine.graph.clusters import Featurizer
 from syntheflow_server.engine.graph.context import WIDTH, Kin, Place, RelativesNetwork
 from syntheflow_server.engine.layout import PieceKind
@@ -73,14 +74,7 @@ def train_table(
         for i, token in enumerate(tokens)
     ]
     kin = KinReader(table, analysis, encoded, history) if mine.siblings else None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        relatives = kin.network() if kin else None
-    width = WIDTH if relatives is not None else 0
-    network = TableNetwork.create(
-        tokens, counts, settings.seed, context_width=width, any_given=relatives is None
-    )
-    network.eval()
+    network, relatives = _untrained(tokens, counts, kin, settings.seed)
     if len(teaching) < _FEW_ROWS:
         return Trained(network, relatives.eval() if relatives else None, history, None)
     if checkpoint is not None and (ended := checkpoint.finished()) is not None:
@@ -114,6 +108,24 @@ def train_table(
     if checkpoint is not None:
         checkpoint.finish(Snapshot(asdict(result), _weights(network, relatives)))
     return Trained(network, relatives, history, result)
+
+
+def _untrained(
+    tokens: Sequence[Token],
+    counts: Sequence[npt.NDArray[np.int64]],
+    kin: KinReader | None,
+    seed: int,
+) -> tuple[TableNetwork, RelativesNetwork | None]:
+    """Return the networks as they start: at the marginals, with no word from relatives."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        relatives = kin.network() if kin else None
+    width = WIDTH if relatives is not None else 0
+    network = TableNetwork.create(
+        tokens, counts, seed, context_width=width, any_given=relatives is None
+    )
+    network.eval()
+    return network, relatives
 
 
 def _checked_for_copies(
