@@ -35,10 +35,13 @@ def fit_codec(
     seed: int,
     guide: npt.NDArray[np.int64] | None = None,
     needed: int = RARE_ROWS,
+    *,
+    tails: bool = True,
 ) -> Codec:
     """Return the codec for `values` of `column`.
 
     A value needs `needed` rows to be put out as it is (true, false and missing aside).
+    Without `tails` numbers end where their last rows end.
     `guide` [n] holds codes of a low-cardinality column that predicts this one; it
     sorts the values of a category with more than 256 of them. Raises
     InvalidArgumentError naming the column if it holds infinite numbers.
@@ -53,6 +56,8 @@ def fit_codec(
     free = len(array) >= needed or pa.types.is_boolean(array.type)
     if len(present) == len(array) and free and _is_one_value(present):
         return ConstantCodec.fit(column, present.slice(0, 1))
+    if not tails and pa.types.is_integer(array.type):
+        return NumericCodec.fit(column, array, needed, tails=False)
     return _fit_varied(column, array, present, seed, guide, needed)
 
 

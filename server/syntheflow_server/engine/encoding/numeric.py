@@ -43,16 +43,19 @@ class NumericCodec(Codec):
     shift: int
 
     @classmethod
-    def fit(cls, column: Column, values: pa.Array, needed: int = RARE_ROWS) -> Self:
+    def fit(
+        cls, column: Column, values: pa.Array, needed: int = RARE_ROWS, *, tails: bool = True
+    ) -> Self:
         """Return the codec of `values`, of which at least one is present.
 
-        A number needs `needed` rows to come back as it is.
+        A number needs `needed` rows to come back as it is. With `tails` rare ends thin
+        out beyond the last rows.
         """
         shift = decimal_shift(values)
         numbers, missing = to_numbers(values, column.name, shift=shift)
         present = numbers[~missing]
         digits = _digits(present)
-        bins = Bins.fit(_to_grid(present, digits), needed, tails=True)
+        bins = Bins.fit(_to_grid(present, digits), needed, tails=tails)
         distinct = len(np.unique(present)) + int(missing.any())
         return cls(
             name=column.name,

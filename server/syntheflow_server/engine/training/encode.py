@@ -118,7 +118,9 @@ class Encoder:
         """Learn the piece's codec and encode its values; a hidden column's `relation` is told."""
         taught = values.filter(pa.array(~self._held[table]))
         old = self._kept(table, kind, column.name, taught)
-        codec = old or fit_codec(column, taught, self._seed, needed=self._needed)
+        # Children do not outlive the longest span, nor outnumber the largest crowd.
+        tails = kind is PieceKind.COLUMN
+        codec = old or fit_codec(column, taught, self._seed, needed=self._needed, tails=tails)
         if isinstance(codec, TextCodec) and table in self._whole:
             every = self._whole[table].values(column.name, relation)
             codec = codec.guarding(every, self._needed)
@@ -142,7 +144,7 @@ class Encoder:
         if not 0 < len(counts) < _FEW_PARENTS:
             return self._fit(table, kind, _integer(name), values)
         near = np.concatenate([np.round(counts * share) for share in (0.97, 1.0, 1.03)])
-        codec = fit_codec(_integer(name), pa.array(near.astype(np.int64)), self._seed)
+        codec = fit_codec(_integer(name), pa.array(near.astype(np.int64)), self._seed, tails=False)
         self._parts[table, kind, name] = codec.encode(values)
         return Piece(kind, name, codec.tokens, codec)
 
