@@ -126,9 +126,10 @@ def _rounded(ends: Numbers, step: int, spread: int | None) -> Numbers:
         with np.errstate(over="ignore"):
             low, high = np.floor(ends[0] / size) * size, np.ceil(ends[1] / size) * size
             moved = np.array([low, high if high > low else low + size])
-        # Beside the largest number there is no round one.
-        largest: Numbers = np.clip(moved, np.finfo(np.float64).min, np.finfo(np.float64).max)
-        return largest
+        # Beside the largest number there is no round one; a difference must be a number, too.
+        most = np.finfo(np.float64).max / 2
+        held: Numbers = np.clip(moved, -most, most)
+        return held
     wide = max(int(size), _FEWEST_PLACES)
     low, high = int(ends[0]) // wide * wide, (int(ends[1]) // wide + 1) * wide
     low = int(ends[0]) - (int(ends[0]) - low) // step * step

@@ -55,9 +55,11 @@ class Tails:
             edge, near = inside.start, inside.start + 1
             if sign > 0:
                 edge, near = inside.stop - 1, inside.stop - 2
-            beyond = (values - knots[near]).astype(np.float64) * sign
-            mine = (beyond > 0) & (bins == own)
-            excess = np.repeat(beyond[mine], counts[mine])
+            mine = bins == own
+            with np.errstate(over="ignore"):
+                beyond = (values[mine] - knots[near]).astype(np.float64) * sign
+            beyond = np.clip(beyond, 0, np.finfo(np.float64).max)
+            excess = np.repeat(beyond, np.where(beyond > 0, counts[mine], 0))
             if len(excess) < _LEAST_ROWS:
                 ends.append((0.0, 0.0))
                 continue
