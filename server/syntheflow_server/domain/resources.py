@@ -58,6 +58,8 @@ class TableCard(BaseModel):
     """What a model knows of one table: shapes and settings, no values.
 
     `relations` tells each exact relation between columns in words, naming columns only;
+    `keys` how the table hangs together with others, in words: owner, links, sequence,
+    missing references, orphans;
     `stopped` says why the training ended; `privacy` is empty without differential privacy.
     Losses are in nats a row.
     """
@@ -78,13 +80,16 @@ class TableCard(BaseModel):
     stopped: str = ""
     relations: tuple[str, ...] = ()
     privacy: tuple[PrivacySpending, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 class TrainOrder(BaseModel):
     """What a training was asked for: enough to begin or resume it after a restart.
 
     With `epsilon` the training is (epsilon, delta)-differentially private; `delta` None
-    leaves it to the engine. `base_model` names the model that it starts from, if any.
+    leaves it to the engine, and `entity_rows` bounds what one root entity contributes.
+    `base_model` names the model that it starts from, if any; tables of `keep` stay as they
+    are; with `orphans` rows that refer to no row are learned.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,6 +103,9 @@ class TrainOrder(BaseModel):
     epsilon: float | None = None
     delta: float | None = None
     base_model: str = ""
+    keep: tuple[str, ...] = ()
+    entity_rows: int | None = None
+    orphans: bool = False
 
 
 class Model(Resource):

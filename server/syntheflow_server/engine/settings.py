@@ -20,6 +20,10 @@ class FitSettings:
     times the number of persons.
     `device` is torch's name of where networks train ("cpu", "cuda", "cuda:1"); "" means a
     GPU where there is one. Models are the same from run to run on one kind of device only.
+    `keep` names tables that come out row for row as they are (countries, airports).
+    With `epsilon` at most `entity_rows` rows of one table are learned from for each root
+    entity; None lets the engine choose. With `orphans` it is learned which rows refer to
+    rows that do not exist.
     """
 
     seed: int = 0
@@ -30,6 +34,9 @@ class FitSettings:
     epsilon: float | None = None
     delta: float | None = None
     device: str = ""
+    keep: tuple[str, ...] = ()
+    entity_rows: int | None = None
+    orphans: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ _ROUNDING = 1e-9
 class Condition(BaseModel):
     """What the values of one column must be: one of some, within a range, or in shares.
 
+    With `rows_of` instead of `column` it is on the number of rows of that child table that
+    a row has (customers with at least 3 orders); exactly one of the two is named.
+
     Exactly one of: `values` (one of these; a single one fixes the column), `low` and `high`
     (an inclusive range, one side may be absent; missing values are outside), `shares` (these
     values in these shares of the rows; shares of less than 1 in sum leave the rest to the
@@ -24,7 +27,8 @@ class Condition(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    column: str
+    column: str = ""
+    rows_of: str = ""
     values: tuple[Scalar, ...] = ()
     low: Scalar = None
     high: Scalar = None
@@ -37,6 +41,8 @@ class Condition(BaseModel):
 
     def fault(self) -> str:
         """Return what is wrong with the condition in itself, '' if nothing is."""
+        if bool(self.column) + bool(self.rows_of) != 1:
+            return "give exactly one of column and rows_of"
         if bool(self.values) + self.ranged + bool(self.shares) != 1:
             return "give exactly one of values, a range (low, high) or shares"
         if not all(0 <= share <= 1 for _, share in self.shares):
@@ -55,6 +61,8 @@ class SampleSpec(BaseModel):
     number of rows of single tables, owned ones included, exactly. `conditions` by table must
     all hold in every row. `temperature` below 1 makes rows more usual than the real ones,
     above 1 less. With `fill_missing` nulls in given rows are drawn too, and never null.
+    With `orphans` as many rows refer to rows that do not exist as in the real tables, if the
+    model learned them; else every reference resolves.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +73,7 @@ class SampleSpec(BaseModel):
     conditions: dict[str, tuple[Condition, ...]] = Field(default_factory=dict)
     temperature: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     fill_missing: bool = False
+    orphans: bool = False
 
     def checked(self, family: Family) -> SampleSpec:
         """Return self if it fits the model's tables, else raise InvalidArgumentError."""
