@@ -38,7 +38,7 @@ from syntheflow_server.engine.relations import relation_from_state, relation_to_
 from syntheflow_server.engine.settings import FitSettings
 from syntheflow_server.engine.support import Support
 
-FORMAT = 4
+FORMAT = 5
 _JSON = "model.json"
 _WEIGHTS = "weights.safetensors"
 _MAKERS: tuple[type[KeyMaker], ...] = (GridKey, NumberKey, PatternKey, SpreadKey)
