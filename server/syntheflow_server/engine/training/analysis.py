@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from syntheflow_server.engine.graph.joins import NULL_ROW, Rows, child_counts, p
 from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.ownership import Forest, choose_owners
 from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Structure
+from syntheflow_server.engine.training.keeping import kept_structure
 from syntheflow_server.engine.training.keyroles import key_roles
 from syntheflow_server.engine.training.links import classify_links
 from syntheflow_server.engine.training.siblings import find_sequence, order_numbers
@@ -38,16 +39,19 @@ class Analysis:
         return self.references[owner]
 
 
-def analyse(schema: Schema, tables: Tables) -> Analysis:
-    """Return what the real tables say.
+def analyse(schema: Schema, tables: Tables, keep: Collection[str] = ()) -> Analysis:
+    """Return what the real tables say; those to `keep` stay as they are.
 
     Raises UnsupportedError naming the foreign keys or the key that cannot be kept.
     """
     rows = {table.name: tables[table.name].num_rows for table in schema.tables}
     references = {key: parent_rows(key, tables) for key in schema.foreign_keys}
-    forest = choose_owners(schema, references, rows)
+    forest = choose_owners(schema, references, rows, keep)
     structures = {
-        name: _structure(name, schema, tables, references, forest, rows) for name in forest.order
+        name: kept_structure(schema.table(name), tables[name])
+        if name in keep
+        else _structure(name, schema, tables, references, forest, rows)
+        for name in forest.order
     }
     found = Analysis(Family(structures, forest.order), references, rows)
     crowded = {
@@ -152,7 +156,8 @@ def _repeat(owners: Rows, numbers: Rows) -> bool:
 def _refuse_overlaps(owner: ForeignKey | None, links: tuple[Link, ...], order: str) -> None:
     """Raise UnsupportedError if two references would fill the same column independently."""
     del order
-    drawn = [link.key for link in links if link.kind is not LinkKind.IMPLIED]
+    told = {LinkKind.IMPLIED, LinkKind.COPIED}
+    drawn = [link.key for link in links if link.kind not in told]
     drawn = [*([owner] if owner else []), *drawn]
     for i, first in enumerate(drawn):
         for second in drawn[i + 1 :]:

@@ -20,10 +20,13 @@ from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.privacy.fit import fit_private
 from syntheflow_server.engine.relations import find_relations
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
+from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, analyse
 from syntheflow_server.engine.training.checkpoints import Checkpoints, fingerprint
 from syntheflow_server.engine.training.encode import Encoded, Encoder, learn_support
 from syntheflow_server.engine.training.holdout import holdout_of
+from syntheflow_server.engine.training.inclusion import with_inclusions
+from syntheflow_server.engine.training.keeping import check_keep, kept_rows
 from syntheflow_server.engine.training.makers import Makers, learn_makers
 from syntheflow_server.engine.training.tables import Trained, train_table
 from syntheflow_server.engine.training.thinning import Mask, Whole, thin
@@ -62,6 +65,7 @@ def fit(
     that cannot be kept, naming them.
     """
     schema = schema.checked()
+    check_keep(schema, settings.keep)
     if settings.epsilon is not None:
         return fit_private(schema, tables, settings, report, base=base)
     if base is not None:
@@ -69,15 +73,18 @@ def fit(
     old = Base(base) if base is not None else None
     progress = _Progress(report)
     progress.reading("reading keys")
-    thinned = thin(schema, tables, settings.holdout_share, settings.seed)
+    thinned = thin(schema, tables, settings.holdout_share, settings.seed, settings.keep)
     tables, whole = thinned.tables, thinned.whole
-    analysis = analyse(schema, tables)
+    told = schema
+    schema = with_inclusions(schema, tables)
+    analysis = analyse(schema, tables, settings.keep)
     held = holdout_of(analysis, settings.holdout_share, settings.seed)
     held |= {name: np.zeros(analysis.rows[name], bool) for name in whole}
     holders = settings.rare_holders
     relations = find_relations(
         schema, tables, analysis, held, progress.reading, thinned.obeys, holders
     )
+    relations |= {name: () for name in settings.keep}
     encoder = Encoder(
         schema,
         tables,
@@ -92,6 +99,7 @@ def fit(
     )
     encoded = encoder.run()
     supports = {name: learn_support(encoded[name], held[name]) for name in encoded}
+    supports |= {name: Support() for name in settings.keep}
     kept = None
     if checkpoints is not None:
         digest = old.digest if old else ""
@@ -107,7 +115,15 @@ def fit(
         model = _table_model(table, makers, family, encoded[name], trained[name], held[name])
         models[name] = replace(model, relations=relations[name], support=supports[name])
     progress.done()
-    return FittedModel(schema, settings, family, models, encoder.codebooks)
+    return FittedModel(
+        told,
+        settings,
+        family,
+        models,
+        encoder.codebooks,
+        kept=kept_rows(told, tables, settings.keep),
+        kept_codes={name: encoded[name].codes for name in settings.keep},
+    )
 
 
 def _family(
@@ -171,7 +187,8 @@ def _train_all(
     base: Base | None,
 ) -> dict[str, Trained]:
     """Train table after table; the time limit, if any, begins here."""
-    work = {name: _work(item) for name, item in encoded.items()}
+    idle = {name for name in encoded if analysis.family[name].kept}
+    work = {name: 1.0 if name in idle else _work(item) for name, item in encoded.items()}
     purse = _Purse(work, settings, kept.spent if kept else 0.0)
     trained = {}
     for number, name in enumerate(analysis.family.order):

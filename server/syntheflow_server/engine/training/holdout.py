@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import numpy.typing as npt
 
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.training.analysis import Analysis, analyse, effective
+from syntheflow_server.engine.training.inclusion import with_inclusions
 from syntheflow_server.engine.training.thinning import Mask, rows_held, thin
 
 _ENTITY_ROWS = 100
@@ -15,18 +18,21 @@ _EFFECTIVE_ENTITIES = 50
 _SMALL_TABLE = 50
 
 
-def holdout_rows(schema: Schema, tables: Tables, share: float, seed: int) -> dict[str, Mask]:
+def holdout_rows(
+    schema: Schema, tables: Tables, share: float, seed: int, keep: Collection[str] = ()
+) -> dict[str, Mask]:
     """Return for each table which rows are held out (True).
 
     The split is by entity (see `entity_table`): a row goes with its entity. Rows of
     tables above that, which own rows split further down, stay in training: of an airport
     with both held-out and training flights nothing is hidden. Where such rows are the
     larger part of their table it is split as if it owned nothing, since what is left
-    would not stand for it. Tables of fewer than 50 rows hold nothing back. Pure: equal
+    would not stand for it. Tables of fewer than 50 rows and those to `keep` hold nothing back. Pure: equal
     arguments give equal masks.
     """
-    thinned = thin(schema, tables, share, seed)
-    masks = holdout_of(analyse(schema, thinned.tables), share, seed)
+    thinned = thin(schema, tables, share, seed, keep)
+    schema = with_inclusions(schema, thinned.tables)
+    masks = holdout_of(analyse(schema, thinned.tables, keep), share, seed)
     return masks | {name: whole.held for name, whole in thinned.whole.items()}
 
 
@@ -38,7 +44,7 @@ def holdout_of(analysis: Analysis, share: float, seed: int) -> dict[str, Mask]:
     masks: dict[str, Mask] = {}
     for table in order:
         rows, entity = analysis.rows[table], entities[table]
-        if rows < _SMALL_TABLE or share <= 0:
+        if rows < _SMALL_TABLE or share <= 0 or analysis.family[table].kept:
             masks[table] = np.zeros(rows, bool)
         else:
             held = rows_held(entity, kept[entity], share, seed)
@@ -66,7 +72,7 @@ def entity_table(analysis: Analysis, table: str) -> str:
     airports among a thousand that own all flights cannot be split.
     """
     for name in reversed(analysis.family.above(table)):
-        if analysis.rows[name] < _ENTITY_ROWS:
+        if analysis.rows[name] < _ENTITY_ROWS or analysis.family[name].kept:
             continue
         if effective(np.bincount(entity_rows(analysis, table, name))) >= _EFFECTIVE_ENTITIES:
             return name
