@@ -24,6 +24,7 @@ from syntheflow_server.engine.cvae import NetworkShape, TableNetwork
 from syntheflow_server.engine.encoding import codec_from_state
 from syntheflow_server.engine.encoding.base import Token
 from syntheflow_server.engine.encoding.choose import codec_to_state
+from syntheflow_server.engine.encoding.plain import table_from_bytes, table_to_bytes
 from syntheflow_server.engine.graph.clusters import Codebook, Featurizer
 from syntheflow_server.engine.graph.context import RelativesNetwork
 from syntheflow_server.engine.graph.structure import Family, Link, Structure
@@ -61,7 +62,10 @@ def write_artefact(model: FittedModel, directory: Path) -> None:
         "settings": asdict(model.settings),
         "tables": tables,
         "codebooks": books,
+        "kept": list(model.kept),
     }
+    for i, name in enumerate(model.kept):
+        _put(tensors, f"kept{i}", _kept_arrays(model, name))
     save_file(tensors, directory / _WEIGHTS)
     (directory / _JSON).write_text(json.dumps(facts), encoding="utf-8")
 
@@ -116,7 +120,22 @@ def _read(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FittedMode
         name: Codebook.from_arrays(_taken(tensors, f"book{i}"))
         for i, name in enumerate(facts["codebooks"])
     }
-    return FittedModel(schema, FitSettings(**facts["settings"]), family, models, books)
+    settings = facts["settings"] | {"keep": tuple(facts["settings"]["keep"])}
+    kept = {name: _taken(tensors, f"kept{i}") for i, name in enumerate(facts["kept"])}
+    return FittedModel(
+        schema,
+        FitSettings(**settings),
+        family,
+        models,
+        books,
+        kept={name: table_from_bytes(held["rows"]) for name, held in kept.items()},
+        kept_codes={name: held["codes"] for name, held in kept.items()},
+    )
+
+
+def _kept_arrays(model: FittedModel, name: str) -> Arrays:
+    """Return a kept table's rows and tokens as named arrays."""
+    return {"rows": table_to_bytes(model.kept[name]), "codes": model.kept_codes[name]}
 
 
 def _write_table(model: TableModel, prefix: str, tensors: dict[str, Tensor]) -> dict[str, Any]:

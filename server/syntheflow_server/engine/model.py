@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
 from syntheflow_server.domain.resources import TableCard
 from syntheflow_server.domain.schema import Schema, Table
 from syntheflow_server.engine.cvae import TableNetwork
@@ -61,6 +65,8 @@ class TableModel:
     def told_card(self) -> TableCard:
         """The card, which also says in words what holds in every row."""
         told = [relation.describe() for relation in self.relations]
+        if self.structure.kept:
+            told.append("all rows are kept as they are")
         if pairs := len(self.support.pairs):
             noun = "pair" if pairs == 1 else "pairs"
             told.append(f"values that never met are not put together, in {pairs} {noun} of columns")
@@ -73,13 +79,19 @@ class TableModel:
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """What `fit` yields and `load` reads: immutable, deterministic given a seed."""
+    """What `fit` yields and `load` reads: immutable, deterministic given a seed.
+
+    `kept` are all rows of the tables that stay as they are, `kept_codes` their tokens
+    [rows, T], which also say how many rows of other tables depend on each.
+    """
 
     schema: Schema
     settings: FitSettings
     family: Family
     tables: Mapping[str, TableModel]
     codebooks: Mapping[str, Codebook]
+    kept: Mapping[str, pa.Table] = field(default_factory=dict)
+    kept_codes: Mapping[str, npt.NDArray[np.uint16]] = field(default_factory=dict)
 
     @property
     def cards(self) -> tuple[TableCard, ...]:

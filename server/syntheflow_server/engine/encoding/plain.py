@@ -29,6 +29,19 @@ def array_from_bytes(data: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
     return table.column(0).combine_chunks().cast(kind)
 
 
+def table_to_bytes(rows: pa.Table) -> npt.NDArray[np.uint8]:
+    """Return rows as the bytes of an Arrow stream with a single batch."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows.combine_chunks())
+    return np.frombuffer(sink.getvalue(), np.uint8).copy()
+
+
+def table_from_bytes(data: npt.NDArray[Any]) -> pa.Table:
+    """Return the rows that `table_to_bytes` wrote, without copying them."""
+    return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
+
+
 def to_numbers(
     values: pa.Array, name: str, *, shift: int = 0
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:

@@ -7,19 +7,22 @@ references are links, resolved to real rows after the rows exist.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from syntheflow_server.domain.schema import ForeignKey, Schema
-from syntheflow_server.engine.graph.joins import Rows
+from syntheflow_server.engine.graph.joins import NULL_ROW, ORPHAN_ROW, Rows
 
 _CROWDED = 0.5
 """Below so many children per parent on average, counts tell little about the child."""
 
 _FEW_PARENTS = 10
 _HALF = 0.5
+_MOST_ORPHANS = 0.05
+"""With more rows whose parent does not exist, too much would be learned of none of them."""
+
 _MANY_CHILDREN = 1000
 """Beyond so many children per parent a unit would be too large, and counts too few."""
 
@@ -57,14 +60,23 @@ class Forest:
 
 
 def choose_owners(
-    schema: Schema, references: Mapping[ForeignKey, Rows], rows: Mapping[str, int]
+    schema: Schema,
+    references: Mapping[ForeignKey, Rows],
+    rows: Mapping[str, int],
+    keep: Collection[str] = (),
+    *,
+    orphans: bool = False,
 ) -> Forest:
     """Return the forest for `schema`; `references` are the resolved parent rows.
 
     A reference may own only if no training row lacks it: every child row needs an
-    owner to be made. Greedy by rank (see `_rank`), never closing a cycle.
+    owner to be made. Few rows whose owner does not exist are overlooked, unless such
+    `orphans` are to be made again. Nobody owns tables to `keep`. Greedy by rank (see
+    `_rank`), never closing a cycle.
     """
-    keys = [key for key in schema.foreign_keys if _may_own(schema, key, references[key], rows)]
+    most = 0.0 if orphans else _MOST_ORPHANS
+    made = [key for key in schema.foreign_keys if key.child_table not in keep]
+    keys = [key for key in made if _may_own(schema, key, references[key], rows, most)]
     keys.sort(key=lambda key: _rank(schema, key, references[key], rows), reverse=True)
     owners: dict[str, ForeignKey] = {}
     for key in keys:
@@ -74,18 +86,22 @@ def choose_owners(
     return Forest(owners, _ordered(schema, owners))
 
 
-def _may_own(schema: Schema, key: ForeignKey, found: Rows, rows: Mapping[str, int]) -> bool:
+def _may_own(
+    schema: Schema, key: ForeignKey, found: Rows, rows: Mapping[str, int], most_orphans: float
+) -> bool:
     """Return True if all rows have this parent and its counts are enough to learn from.
 
     Inside the child's key a parent must own whatever its size: the owner is what keeps
     the rest of the key unique.
     """
-    if key.child_table == key.parent_table or not len(found) or not np.all(found >= 0):
+    if key.child_table == key.parent_table or not (found >= 0).any():
+        return False
+    if (found == NULL_ROW).any() or float((found == ORPHAN_ROW).mean()) > most_orphans:
         return False
     if set(key.child_columns) <= set(schema.table(key.child_table).primary_key):
         return True
     parents = rows[key.parent_table]
-    enough = parents >= _FEW_PARENTS and len(np.unique(found)) >= _HALF * parents
+    enough = parents >= _FEW_PARENTS and len(np.unique(found[found >= 0])) >= _HALF * parents
     return enough and rows[key.child_table] <= _MANY_CHILDREN * parents
 
 
@@ -97,7 +113,7 @@ def _rank(
     parents = max(rows[key.parent_table], 1)
     crowded = rows[key.child_table] / parents >= _CROWDED
     # Many parents, most of which have children: what the children are about.
-    weight = len(np.unique(found)) / parents * math.log1p(parents)
+    weight = len(np.unique(found[found >= 0])) / parents * math.log1p(parents)
     wider = sum(
         set(other.child_columns) < set(key.child_columns)
         for other in schema.references_from(key.child_table)

@@ -29,6 +29,9 @@ class LinkKind(StrEnum):
     COPIED = "copied"
     """In the real data always the reference (or the very row) of an owner above."""
 
+    RETURNED = "returned"
+    """Names the one row that this row owns and that has its key: a circle of 1:1 references."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,10 +40,14 @@ class _Frozen(BaseModel):
 class Link(_Frozen):
     """A reference that does not own.
 
-    `null_share` is the share of real rows without parent; `unique` says that no two
-    rows share a parent; `fixed` are child columns whose values exist before the link is
-    resolved, so that the parent must have the same; `groups`/`members` are the sizes of
-    the code's two tokens; `loops` says that rows may refer to themselves. For COPIED,
+    `null_share` is the share of real rows without parent, `orphan_share` that of rows
+    whose parent does not exist; `unique` says that no two rows share a parent. `fixed` is
+    the column that orders siblings, if the link holds it: the parent should have the same
+    number. `shared` are columns that something else fills (the owner, the row's own key,
+    a link before): the parent must have the same values. `groups`/`members` are the sizes
+    of the code's two tokens; `loops` says that rows may refer to themselves. `partial` are
+    null patterns of a composite reference without parent: which of its columns are null
+    all the same, and the share of such rows among those without parent. For COPIED,
     `above` counts owners to climb and `through` is the reference there to copy from
     (None: the row found there is itself the parent).
     """
@@ -48,8 +55,11 @@ class Link(_Frozen):
     key: ForeignKey
     kind: LinkKind
     null_share: float = 0.0
+    orphan_share: float = 0.0
     unique: bool = False
     fixed: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    partial: tuple[tuple[tuple[str, ...], float], ...] = ()
     groups: int = 0
     members: int = 0
     levels: int = 0
@@ -61,6 +71,15 @@ class Link(_Frozen):
     def nullable(self) -> bool:
         """True if some rows have no parent."""
         return self.null_share > 0
+
+    @property
+    def extra_groups(self) -> int:
+        """How many groups follow the codes': 'no parent', then 'a parent that does not exist'."""
+        return int(self.nullable) + int(self.orphan_share > 0)
+
+    def theirs(self, column: str) -> str:
+        """Return the parent's column that a child's column holds."""
+        return self.key.parent_columns[self.key.child_columns.index(column)]
 
 
 class Sequence(_Frozen):
@@ -142,16 +161,19 @@ class Structure(_Frozen):
     `distinct` lists column sets that must be unique among the rows of one owner (the
     owner's own columns left out); `grid` are key columns made together by row number
     but still known to the network; `telling` are surrogate keys of a table without owner
-    on whose place the other columns depend; `once` says that an owner has at most one row.
+    on whose place the other columns depend; `once` says that an owner has at most one row,
+    `always` that it has exactly one.
     `crowds` are, for a table with few rows or few with most of the children, the sorted
     numbers of children of its rows by owned table, of rows that refer to them by the
     link's text, and for a self reference the levels: as (number, rows that have it).
+    A `kept` table comes out as it is.
     """
 
     table: str
     rows: int
     owner: ForeignKey | None = None
     once: bool = False
+    always: bool = False
     links: tuple[Link, ...] = ()
     sequence: Sequence | None = None
     surrogate: tuple[str, ...] = ()
@@ -161,6 +183,7 @@ class Structure(_Frozen):
     distinct: tuple[tuple[str, ...], ...] = ()
     crowds: Mapping[str, tuple[tuple[int, int], ...]] = {}
     modelled: tuple[str, ...] = ()
+    kept: bool = False
 
     def link(self, key: ForeignKey) -> Link:
         """Return the link that resolves `key`."""

@@ -16,7 +16,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from syntheflow_server.domain.errors import DataLossError, OutOfRangeError
-from syntheflow_server.engine.encoding.plain import array_to_bytes
+from syntheflow_server.engine.encoding.plain import (
+    array_to_bytes,
+    table_from_bytes,
+    table_to_bytes,
+)
 from syntheflow_server.engine.sampling.shares import Share
 from syntheflow_server.engine.sampling.spec import SampleSpec
 
@@ -214,22 +218,13 @@ class SamplePlan:
             elif kind == "level":
                 plan.levels[rest] = LevelIndex(value, arrays[f"degrees/{rest}"])
             elif kind == "seeds":
-                plan.seeds[rest] = pa.ipc.open_stream(pa.py_buffer(value)).read_all()
+                plan.seeds[rest] = table_from_bytes(value)
             elif kind == "key":
                 table, column = facts["keys"][int(rest)]
                 plan.keys.setdefault(table, {})[column] = _mapped(value)
         return plan
 
 
-def table_to_bytes(rows: pa.Table) -> npt.NDArray[np.uint8]:
-    """Return rows as the bytes of an Arrow stream with a single batch."""
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows.combine_chunks())
-    return np.frombuffer(sink.getvalue(), np.uint8).copy()
-
-
 def _mapped(data: npt.NDArray[Any]) -> pa.Array:
     """Return the values of an Arrow stream without copying them out of the mapped file."""
-    table = pa.ipc.open_stream(pa.py_buffer(data)).read_all()
-    return table.column(0).combine_chunks()
+    return table_from_bytes(data).column(0).combine_chunks()

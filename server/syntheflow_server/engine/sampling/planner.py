@@ -119,7 +119,8 @@ def _given_keys(runtime: Runtime, seeds: Mapping[str, pa.Table]) -> dict[str, di
 
 def _unbounded(runtime: Runtime, root: str) -> bool:
     structure = runtime.model.family[root]
-    return not (structure.resolved or structure.grid or runtime.model.family.owned_by(root))
+    bound = structure.kept or structure.resolved or structure.grid
+    return not (bound or runtime.model.family.owned_by(root))
 
 
 def _check_grids(runtime: Runtime, plan: SamplePlan, needs: Needs) -> None:

@@ -82,6 +82,8 @@ class SampleSpec(BaseModel):
                 rule = f"rows: the model has no table {table!r}"
             elif rows < 0:
                 rule = f"rows: table {table!r} cannot have a negative number of rows"
+            elif family[table].kept and rows != family[table].rows:
+                rule = f"rows: table {table!r} is kept as it is, with {family[table].rows} rows"
             elif rows and not family[table].rows:
                 rule = f"rows: table {table!r} was empty, so there is nothing to make it from"
             else:
@@ -99,10 +101,15 @@ class SampleSpec(BaseModel):
         return self
 
     def root_rows(self, family: Family, root: str) -> int:
-        """Return the rows of a root table: asked for, or the real number scaled, at least 1."""
+        """Return the rows of a root table: asked for, or the real number scaled, at least 1.
+
+        A kept table has the rows that it has.
+        """
+        real = family[root].rows
+        if family[root].kept:
+            return real
         if root in self.rows:
             return self.rows[root]
-        real = family[root].rows
         return max(1, round(real * self.scale)) if real else 0
 
 

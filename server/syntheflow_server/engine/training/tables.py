@@ -23,7 +23,7 @@ from syntheflow_server.engine.settings import FitSettings
 from syntheflow_server.engine.training.analysis import Analysis
 from syntheflow_server.engine.training.checkpoints import TableCheckpoint
 from syntheflow_server.engine.training.encode import Encoded
-from syntheflow_server.engine.training.holdout import entity_rows, entity_table
+from syntheflow_server.engine.training.entities import entity_rows, entity_table
 from syntheflow_server.engine.training.kin import Siblings
 from syntheflow_server.engine.training.warm import Base
 
@@ -67,7 +67,7 @@ def train_table(
     history = base.history(table, tokens) if base else None
     history = history or Featurizer.of(tokens, [1.0] * len(tokens), settings.seed)
     teaching = np.flatnonzero(~held)
-    if not tokens or not len(teaching):
+    if not tokens or not len(teaching) or analysis.family[table].kept:
         return Trained(None, None, history, None)
     counts = [
         np.bincount(mine.codes[teaching, i][mine.counted[teaching, i]], minlength=token.size)

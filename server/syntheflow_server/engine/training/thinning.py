@@ -7,7 +7,7 @@ whether a relation holds, which strings somebody has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,10 +120,13 @@ class Thinned:
         return table not in self.whole or self.whole[table].obeys(relation)
 
 
-def thin(schema: Schema, tables: Tables, share: float, seed: int) -> Thinned:
+def thin(
+    schema: Schema, tables: Tables, share: float, seed: int, keep: Collection[str] = ()
+) -> Thinned:
     """Return the tables with at most a million random rows of each that stands alone.
 
-    A table stands alone if it neither refers to another nor is referred to. Rows that are
+    A table stands alone if it neither refers to another nor is referred to; none to `keep`
+    is thinned. Rows that are
     held out (`share` of them) are not among those kept. Pure: equal arguments give equal
     rows.
     """
@@ -132,7 +135,7 @@ def thin(schema: Schema, tables: Tables, share: float, seed: int) -> Thinned:
     whole = {}
     for name in schema.table_names:
         source = tables[name]
-        if name in related or source.num_rows <= MOST_ROWS:
+        if name in related or name in keep or source.num_rows <= MOST_ROWS:
             continue
         held = rows_held(name, np.zeros(source.num_rows, bool), share, seed)
         teaching = np.flatnonzero(~held)
