@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from syntheflow_server.engine.encoding.base import RARE_ROWS, Arrays, Floats, Ints, Token
+from syntheflow_server.engine.encoding.holders import Held
 from syntheflow_server.engine.encoding.knots import Numbers, bin_knots, common_step, merged
 from syntheflow_server.engine.encoding.tails import EVEN, Tails
 
@@ -62,28 +63,33 @@ class Bins:
         *,
         tails: bool = False,
         spread: int | None = None,
+        entity: Ints | None = None,
     ) -> Self:
         """Return bins for the present `numbers` [n], n >= 1.
 
-        A value needs `needed` rows to come back exactly. With `tails` what lies outside
+        A value needs `needed` holders to come back exactly: rows, or different ones of the
+        entities [n] that rows belong to. With `tails` what lies outside
         the outermost knots but one thins out as it does in the data, and may go a little
         beyond the real extremes. `spread` is how far around a value that stands alone its
         substitutes may lie (None: as far as one significant digit).
         """
-        values, counts = np.unique(numbers, return_counts=True)
+        values, codes, counts = np.unique(numbers, return_inverse=True, return_counts=True)
         rows = len(numbers)
+        held = Held.of(codes, len(values), entity)
         step = common_step(values) if values.dtype == np.int64 else 0
-        paired = _is_paired(counts, needed)
+        atom = held.counts >= needed
+        paired = _is_paired(counts, atom)
         if paired:
-            values, counts = merged(values, counts, step, needed)
-        atom = counts >= needed
+            values, counts = merged(values, counts, step, held, needed)
+            atom = np.ones(len(values), np.bool_)
         bins = _cut(counts, atom, rows)
         total = int(bins[-1]) + 1
         mass = np.bincount(bins, counts, total)
         lows = values[np.searchsorted(bins, np.arange(total))]
         places = ((np.cumsum(mass) - mass / 2) / mass.sum()).astype(np.float32)
-        loose = np.where(atom, 0, counts)
-        knots, knot_start = bin_knots(values, counts, loose, bins, step, needed, spread)
+        # One entity's many rows of a value must not draw several knots there.
+        loose = np.zeros(len(values), np.int64) if paired else np.where(atom, 0, held.counts)
+        knots, knot_start = bin_knots(values, held, loose, bins, step, needed, spread)
         ends = EVEN
         if tails:
             ends, knots = Tails.fit(values, loose, bins, knots, knot_start, step)
@@ -229,13 +235,13 @@ def nearest(ordered: Numbers, numbers: Numbers) -> npt.NDArray[np.int64]:
     return np.where(exact | (to_right <= to_left), right, left).astype(np.int64)
 
 
-def _is_paired(counts: Ints, needed: int) -> bool:
+def _is_paired(counts: Ints, atom: npt.NDArray[np.bool_]) -> bool:
     """Tell whether nearly all rows hold one of a few hundred or thousand repeated values."""
     distinct, rows = len(counts), int(counts.sum())
     few = _FEW_DISTINCT < distinct <= _PAIR_DISTINCT
     if not few or rows < distinct * _PAIR_ROWS_A_VALUE:
         return False
-    return bool(counts[counts >= needed].sum() >= _PAIRED_SHARE * rows)
+    return bool(counts[atom].sum() >= _PAIRED_SHARE * rows)
 
 
 def _cut(counts: Ints, atom: npt.NDArray[np.bool_], rows: int) -> Ints:
@@ -244,7 +250,7 @@ def _cut(counts: Ints, atom: npt.NDArray[np.bool_], rows: int) -> Ints:
     if len(counts) <= _FEW_DISTINCT:
         alone = atom & (counts * wanted > rows / 8)
     else:
-        alone = counts * wanted > rows
+        alone = atom & (counts * wanted > rows)
     # A stretch is a run of values between spikes; its bins get equal mass.
     edge = alone.copy()
     edge[1:] |= alone[:-1]

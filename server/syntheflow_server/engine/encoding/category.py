@@ -23,6 +23,7 @@ from syntheflow_server.engine.encoding.base import (
     as_codes,
     combined,
 )
+from syntheflow_server.engine.encoding.holders import counted
 from syntheflow_server.engine.encoding.plain import array_from_bytes, array_to_bytes
 
 _ONE_TOKEN = 256
@@ -52,15 +53,15 @@ class CategoryCodec(Codec):
         values: pa.Array,
         guide: npt.NDArray[np.int64] | None = None,
         needed: int = RARE_ROWS,
+        entity: Ints | None = None,
     ) -> Self:
         """Return the codec of `values`; `guide` [n] are codes of a column that predicts it.
 
-        A value needs `needed` rows to have a code of its own.
+        A value needs `needed` holders (see `holders`) to have a code of its own.
         """
-        counted = pc.value_counts(values.drop_null())
-        held = counted.field("counts").to_numpy(zero_copy_only=False)
-        keep = held >= needed
-        known, counts = counted.field("values").filter(pa.array(keep)), held[keep]
+        names, rows, held = counted(values, entity)
+        keep = held.counts >= needed
+        known, counts = names.filter(pa.array(keep)), rows[keep]
         order = np.argsort(-counts, kind="stable")
         if len(counts) > _ONE_TOKEN and guide is not None:
             order = _guided_order(values, known, guide)
@@ -74,7 +75,7 @@ class CategoryCodec(Codec):
             width=width,
             missing=values.null_count > 0,
             rare=not bool(keep.all()),
-            distinct=len(held) + int(values.null_count > 0),
+            distinct=len(names) + int(values.null_count > 0),
         )
 
     @classmethod

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syntheflow_server.domain.schema import Column, SemanticType
-from syntheflow_server.engine.encoding.base import RARE_ROWS, Codec, combined
+from syntheflow_server.engine.encoding.base import RARE_ROWS, Codec, Ints, combined
 from syntheflow_server.engine.encoding.boolean import BooleanCodec
 from syntheflow_server.engine.encoding.category import CategoryCodec
 from syntheflow_server.engine.encoding.constant import ConstantCodec
+from syntheflow_server.engine.encoding.holders import counted, entities
 from syntheflow_server.engine.encoding.numeric import NumericCodec
 from syntheflow_server.engine.encoding.temporal import TemporalCodec
 from syntheflow_server.engine.encoding.text import TextCodec
@@ -37,10 +38,12 @@ def fit_codec(
     needed: int = RARE_ROWS,
     *,
     tails: bool = True,
+    entity: Ints | None = None,
 ) -> Codec:
     """Return the codec for `values` of `column`.
 
-    A value needs `needed` rows to be put out as it is (true, false and missing aside).
+    A value needs `needed` holders to be put out as it is (true, false and missing aside):
+    rows, or different ones of the entities `entity` [n] that rows belong to.
     Without `tails` numbers end where their last rows end.
     `guide` [n] holds codes of a low-cardinality column that predicts this one; it
     sorts the values of a category with more than 256 of them. Raises
@@ -53,32 +56,32 @@ def fit_codec(
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
     if not len(present):
         return ConstantCodec.fit(column, pa.nulls(1, column.arrow))
-    free = len(array) >= needed or pa.types.is_boolean(array.type)
+    free = entities(len(array), entity) >= needed or pa.types.is_boolean(array.type)
     if len(present) == len(array) and free and _is_one_value(present):
         return ConstantCodec.fit(column, present.slice(0, 1))
     if not tails and pa.types.is_integer(array.type):
-        return NumericCodec.fit(column, array, needed, tails=False)
-    return _fit_varied(column, array, present, seed, guide, needed)
+        return NumericCodec.fit(column, array, needed, tails=False, entity=entity)
+    return _fit_varied(column, array, seed, guide, needed, entity)
 
 
 def _fit_varied(
     column: Column,
     array: pa.Array,
-    present: pa.Array,
     seed: int,
     guide: npt.NDArray[np.int64] | None,
     needed: int,
+    entity: Ints | None,
 ) -> Codec:
     if pa.types.is_boolean(array.type):
         return BooleanCodec.fit(column, array)
     text = pa.types.is_string(array.type)
-    if (text or column.semantic_type is SemanticType.CATEGORY) and _repeats(present, needed):
-        return CategoryCodec.fit(column, array, guide, needed)
+    if (text or column.semantic_type is SemanticType.CATEGORY) and _repeats(array, needed, entity):
+        return CategoryCodec.fit(column, array, guide, needed, entity)
     if text:
-        return TextCodec.fit(column, array, seed, needed)
+        return TextCodec.fit(column, array, seed, needed, entity)
     if pa.types.is_temporal(array.type):
-        return TemporalCodec.fit(column, array, needed)
-    return NumericCodec.fit(column, array, needed)
+        return TemporalCodec.fit(column, array, needed, entity)
+    return NumericCodec.fit(column, array, needed, entity=entity)
 
 
 def codec_from_state(facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Codec:
@@ -113,7 +116,7 @@ def _is_one_value(present: pa.Array) -> bool:
     return int(pc.count_distinct(present).as_py()) == 1
 
 
-def _repeats(present: pa.Array, needed: int) -> bool:
+def _repeats(values: pa.Array, needed: int, entity: Ints | None) -> bool:
     """Return True if at least half of the rows hold a value that may come back."""
-    counts = pc.value_counts(present).field("counts").to_numpy(zero_copy_only=False)
-    return bool(counts[counts >= needed].sum() * 2 >= len(present))
+    _, rows, held = counted(values, entity)
+    return bool(rows[held.counts >= needed].sum() * 2 >= rows.sum())

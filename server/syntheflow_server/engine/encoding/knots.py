@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from syntheflow_server.engine.encoding.base import Ints
+from syntheflow_server.engine.encoding.holders import Held
 
 Numbers = npt.NDArray[Any]
 
@@ -26,30 +27,52 @@ def common_step(values: Ints) -> int:
     return min(max(step, 1), _FARTHEST)
 
 
-def merged(values: Numbers, counts: Ints, step: int, needed: int) -> tuple[Numbers, Ints]:
-    """Return values and counts where rare values are replaced by means of `needed` rows.
+def merged(
+    values: Numbers, counts: Ints, step: int, held: Held, needed: int
+) -> tuple[Numbers, Ints]:
+    """Return values and counts where rare values are replaced by means of `needed` holders.
 
     So the thin ends of a column of exact values stay, and none in them is anybody's own.
     """
-    rare = counts < needed
+    rare = held.counts < needed
     rows = np.repeat(values[rare], counts[rare])
-    kept, held = values[~rare], counts[~rare]
-    if len(rows) < needed:
-        return kept, held
-    group = np.minimum(np.arange(len(rows)) // needed, len(rows) // needed - 1)
+    kept, stay = values[~rare], counts[~rare]
+    group = _groups(np.flatnonzero(rare), counts, held, needed)
+    if not len(group):
+        return kept, stay
     sizes = np.bincount(group)
     first = rows[np.searchsorted(group, np.arange(len(sizes)))]
     mean: Numbers = np.bincount(group, (rows - first[group]).astype(np.float64)) / sizes
     if step:
         mean = np.rint(mean / step).astype(np.int64) * step
     every, place = np.unique(np.concatenate([kept, first + mean]), return_inverse=True)
-    total = np.bincount(place, np.concatenate([held, sizes]))
+    total = np.bincount(place, np.concatenate([stay, sizes]))
     return every.astype(values.dtype), total.astype(counts.dtype)
+
+
+def _groups(rare: Ints, counts: Ints, held: Held, needed: int) -> Ints:
+    """Return the group of each row of the `rare` values, each of `needed` holders or more.
+
+    None if all of them have not so many. The last group takes what is left.
+    """
+    if held.who is None:
+        total = int(counts[rare].sum())
+        last = total // needed - 1
+        return np.minimum(np.arange(total) // needed, last) if last >= 0 else rare[:0]
+    number, seen = 0, set[int]()
+    groups = np.zeros(len(rare), np.int64)
+    for i, value in enumerate(rare.tolist()):
+        groups[i] = number
+        seen.update(held.who[held.start[value] : held.start[value + 1]].tolist())
+        if len(seen) >= needed:
+            number, seen = number + 1, set[int]()
+    groups = np.minimum(groups, number - 1)
+    return np.repeat(groups, counts[rare]) if number else rare[:0]
 
 
 def bin_knots(
     values: Numbers,
-    counts: Ints,
+    held: Held,
     loose: Ints,
     bins: Ints,
     step: int,
@@ -58,23 +81,23 @@ def bin_knots(
 ) -> tuple[Numbers, Ints]:
     """Return for each bin some points of its loose values' distribution.
 
-    `counts` are the rows of each value, `loose` those that must not come back as they are.
-    The outer points of a bin lie halfway to the neighbouring values; where fewer than
-    `needed` loose rows stand between them, they move on until `needed` rows of any kind
-    do, and where the whole column has not so many, by `spread` (None: to round numbers).
+    `held` are the holders of each value, `loose` their numbers where the value must not
+    come back as it is. The outer points of a bin lie halfway to the neighbouring values;
+    where fewer than `needed` holders of loose values stand between them, they move on until
+    `needed` of any kind do, and where the whole column has not so many, by `spread` (None:
+    to round numbers).
     Returns the points of all bins and where each bin's begin.
     """
     total = int(bins[-1]) + 1
     pieces: list[Numbers] = []
     start = np.zeros(total + 1, np.int64)
     first = np.searchsorted(bins, np.arange(total + 1))
-    below = np.append(0, np.cumsum(counts))
     for b in range(total):
         own = np.flatnonzero(loose[first[b] : first[b + 1]]) + first[b]
         if len(own):
             points = _points(values, loose, own, step)
-            if int(loose[own].sum()) < needed or points[0] == points[-1]:
-                points = _apart(points, values, below, (own[0], own[-1]), step, needed, spread)
+            if not held.enough(own, needed) or points[0] == points[-1]:
+                points = _apart(points, values, held, (own[0], own[-1]), step, needed, spread)
             pieces.append(points)
             start[b + 1] = len(points)
     knots: Numbers = np.concatenate(pieces) if pieces else values[:0]
@@ -102,18 +125,17 @@ def _halfway(values: Numbers, left: int, right: int, step: int) -> Any:
 def _apart(
     points: Numbers,
     values: Numbers,
-    below: Ints,
+    held: Held,
     own: tuple[int, int],
     step: int,
     needed: int,
     spread: int | None,
 ) -> Numbers:
-    """Return two points between which at least `needed` rows stand, if the column has them."""
-    left, right = own
-    while below[right + 1] - below[left] < needed or left == right:
-        if left == 0 and right == len(values) - 1:
-            return _rounded(values[[0, -1]], step, spread)
-        left, right = max(left - 1, 0), min(right + 1, len(values) - 1)
+    """Return two points between which at least `needed` holders stand, if there are so many."""
+    found = held.widened(*own, needed)
+    if found is None:
+        return _rounded(values[[0, -1]], step, spread)
+    left, right = found
     ends = min(points[0], values[left]), max(points[-1], values[right])
     return np.array(ends, values.dtype)
 

@@ -16,6 +16,7 @@ from syntheflow_server.engine.encoding.base import (
     Codec,
     Codes,
     Floats,
+    Ints,
     State,
     combined,
 )
@@ -44,18 +45,25 @@ class NumericCodec(Codec):
 
     @classmethod
     def fit(
-        cls, column: Column, values: pa.Array, needed: int = RARE_ROWS, *, tails: bool = True
+        cls,
+        column: Column,
+        values: pa.Array,
+        needed: int = RARE_ROWS,
+        *,
+        tails: bool = True,
+        entity: Ints | None = None,
     ) -> Self:
         """Return the codec of `values`, of which at least one is present.
 
-        A number needs `needed` rows to come back as it is. With `tails` rare ends thin
-        out beyond the last rows.
+        A number needs `needed` holders (see `holders`) to come back as it is. With `tails`
+        rare ends thin out beyond the last rows.
         """
         shift = decimal_shift(values)
         numbers, missing = to_numbers(values, column.name, shift=shift)
         present = numbers[~missing]
         digits = _digits(present)
-        bins = Bins.fit(_to_grid(present, digits), needed, tails=tails)
+        whose = entity if entity is None else entity[~missing]
+        bins = Bins.fit(_to_grid(present, digits), needed, tails=tails, entity=whose)
         distinct = len(np.unique(present)) + int(missing.any())
         return cls(
             name=column.name,

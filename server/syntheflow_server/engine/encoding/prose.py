@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from syntheflow_server.engine.encoding.base import Arrays, Ints
 from syntheflow_server.engine.encoding.chances import Chances, Stream
 from syntheflow_server.engine.encoding.letters import LetterModel
+from syntheflow_server.engine.encoding.slots import Whose, holders_of
 from syntheflow_server.engine.encoding.templates import (
     Template,
     letters_of,
@@ -49,15 +50,23 @@ class Prose:
     final: Chances
 
     @classmethod
-    def fit(cls, texts: Sequence[str], needed: int) -> Self:
-        """Return the model of `texts`; words held by `needed` of them may come back."""
+    def fit(cls, texts: Sequence[str], needed: int, whose: Whose = None) -> Self:
+        """Return the model of `texts`; words that `needed` entities hold may come back.
+
+        `whose` are the entities of the texts, None where each is its own.
+        """
         split = [text.split() for text in texts]
-        held = Counter(word for words in split for word in set(words))
-        kept = [word for word, rows in held.most_common(_VOCABULARY) if rows >= needed]
+        rows = Counter(word for words in split for word in set(words))
+        held = rows if whose is None else _holders(split, whose)
+        kept = [word for word, _ in rows.most_common(_VOCABULARY) if held[word] >= needed]
         index = {word: i for i, word in enumerate(kept)}
-        rare = {word: pieces(word) for word in held if word not in index}
-        groups = template_groups(list(rare.values()))[:_MAKERS]
-        groups = [group for group in groups if len(group.rows) >= needed]
+        rare = {word: pieces(word) for word in rows if word not in index}
+        theirs = None
+        if whose is not None:
+            one = {word: who for own, who in zip(split, whose, strict=True) for word in own}
+            theirs = [one[word] for word in rare]
+        groups = template_groups(list(rare.values()), theirs)[:_MAKERS]
+        groups = [group for group in groups if group.holders >= needed]
         place = {group.shapes: len(kept) + 1 + i for i, group in enumerate(groups)}
         strange = []
         for word, own in rare.items():
@@ -142,6 +151,12 @@ class Prose:
             Chances.from_arrays(f"{prefix}.next", arrays),
             Chances.from_arrays(f"{prefix}.final", arrays),
         )
+
+
+def _holders(split: Sequence[Sequence[str]], whose: Sequence[int]) -> Counter[str]:
+    """Return how many different entities have a text with each word."""
+    words = (word for own in split for word in own)
+    return holders_of(words, (who for own, who in zip(split, whose, strict=True) for _ in own))
 
 
 def _chain(pairs: Mapping[tuple[int, int], int], begin: int) -> Chances:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,6 +18,15 @@ from syntheflow_server.engine.encoding.letters import LetterModel, PlaceModel, l
 _PIECE = re.compile(r"[^\W_]+|[\W_]+")
 _POOL = 4096
 WORD_KINDS = ("a", "Aa", "A", "aA")
+
+
+Whose = Sequence[int] | None
+"""The entity of each string; None where each is an entity of its own."""
+
+
+def holders_of(words: Iterable[str], whose: Iterable[int]) -> Counter[str]:
+    """Return how many different entities hold each word."""
+    return Counter(word for word, _ in set(zip(words, whose, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +87,12 @@ class WordSlot:
     lengths: Floats
 
     @classmethod
-    def fit(cls, kind: str, words: Sequence[str], needed: int) -> Self:
-        """Return the slot of `words`, one a row."""
+    def fit(cls, kind: str, words: Sequence[str], needed: int, whose: Whose = None) -> Self:
+        """Return the slot of `words`, one a row of the entities `whose`."""
         counts = Counter(words)
-        known = [w for w, c in counts.most_common(_POOL) if c >= needed]
-        rare = {w: c for w, c in counts.items() if c < needed}
+        held = counts if whose is None else holders_of(words, whose)
+        known = [w for w, _ in counts.most_common(_POOL) if held[w] >= needed]
+        rare = {w: c for w, c in counts.items() if held[w] < needed}
         weights = np.array([counts[w] for w in known], np.float64)
         return cls(
             kind,
@@ -128,6 +138,6 @@ class WordSlot:
 Slot = WordSlot | PlaceModel
 
 
-def fit_slot(kind: str, runs: Sequence[str], needed: int) -> Slot:
-    """Return the slot for `runs` of one kind, one a row."""
-    return WordSlot.fit(kind, runs, needed) if kind in WORD_KINDS else PlaceModel.fit(runs)
+def fit_slot(kind: str, runs: Sequence[str], needed: int, whose: Whose = None) -> Slot:
+    """Return the slot for `runs` of one kind, one a row of the entities `whose`."""
+    return WordSlot.fit(kind, runs, needed, whose) if kind in WORD_KINDS else PlaceModel.fit(runs)

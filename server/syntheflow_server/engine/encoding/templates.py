@@ -19,6 +19,7 @@ from syntheflow_server.engine.encoding.slots import (
     WORD_KINDS,
     Piece,
     Slot,
+    Whose,
     WordSlot,
     fit_slot,
     pieces,
@@ -67,20 +68,26 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Strings of one sequence of shapes."""
+    """Strings of one sequence of shapes, and the entity of each (None: its own)."""
 
     shapes: tuple[str, ...]
     rows: list[Sequence[Piece]]
+    whose: list[int] | None = None
+
+    @property
+    def holders(self) -> int:
+        """How many entities hold a string of these shapes."""
+        return len(self.rows) if self.whose is None else len(set(self.whose))
 
     def template(self, needed: int) -> Template:
-        """Return the template; words held by `needed` of the strings may come back."""
+        """Return the template; words that `needed` entities hold may come back."""
         slots: list[str | Slot] = []
         for place, shape in enumerate(self.shapes):
             if shape.startswith("="):
                 slots.append(shape[1:])
                 continue
             runs = [own[place].text for own in self.rows]
-            slots.append(fit_slot(self.rows[0][place].kind, runs, needed))
+            slots.append(fit_slot(self.rows[0][place].kind, runs, needed, self.whose))
         length = sum(len(piece.text) for own in self.rows for piece in own) / len(self.rows)
         return Template(self.shapes, tuple(slots), length)
 
@@ -92,12 +99,17 @@ def plain_word(words: Iterable[str]) -> Template:
     return Template(("a",), (slot,), float(1 + np.searchsorted(lengths, 0.5)))
 
 
-def template_groups(split: Sequence[Sequence[Piece]]) -> list[Group]:
+def template_groups(split: Sequence[Sequence[Piece]], whose: Whose = None) -> list[Group]:
     """Return the strings grouped by their shapes, the largest group first."""
     groups: dict[tuple[str, ...], Group] = {}
-    for own in split:
+    for i, own in enumerate(split):
         shapes = tuple(piece.shape for piece in own)
-        groups.setdefault(shapes, Group(shapes, [])).rows.append(own)
+        if shapes not in groups:
+            groups[shapes] = Group(shapes, [], None if whose is None else [])
+        group = groups[shapes]
+        group.rows.append(own)
+        if whose is not None and group.whose is not None:
+            group.whose.append(whose[i])
     return sorted(groups.values(), key=lambda group: -len(group.rows))
 
 

@@ -16,6 +16,7 @@ from syntheflow_server.engine.encoding.base import (
     Codec,
     Codes,
     Floats,
+    Ints,
     State,
     combined,
 )
@@ -46,26 +47,34 @@ class TemporalCodec(Codec):
     closed: tuple[int, ...]
 
     @classmethod
-    def fit(cls, column: Column, values: pa.Array, needed: int = RARE_ROWS) -> Self:
+    def fit(
+        cls,
+        column: Column,
+        values: pa.Array,
+        needed: int = RARE_ROWS,
+        entity: Ints | None = None,
+    ) -> Self:
         """Return the codec of `values`, of which at least one is present.
 
-        A day, a time of day or a duration needs `needed` rows to come back as it is.
+        A day, a time of day or a duration needs `needed` holders (see `holders`) to come
+        back as it is.
         """
         numbers, missing = to_numbers(values, column.name)
         present = numbers[~missing]
+        whose = entity if entity is None else entity[~missing]
         clock = None
         day = 1 if pa.types.is_date(values.type) else _DAY
         if pa.types.is_timestamp(values.type):
             days, times = np.divmod(present, _DAY)
             if len(np.unique(times)) > 1 and len(np.unique(days)) > _SPLIT_DAYS:
-                clock = Bins.fit(times, needed, spread=_DAY)
+                clock = Bins.fit(times, needed, spread=_DAY, entity=whose)
         if clock is not None:
-            bins = Bins.fit(days, needed, spread=_YEAR_DAYS)
+            bins = Bins.fit(days, needed, spread=_YEAR_DAYS, entity=whose)
         elif pa.types.is_duration(values.type):
-            bins = Bins.fit(present, needed, tails=True)
+            bins = Bins.fit(present, needed, tails=True, entity=whose)
         else:
             wide = _DAY if pa.types.is_time(values.type) else _YEAR_DAYS * day
-            bins = Bins.fit(present, needed, spread=wide)
+            bins = Bins.fit(present, needed, spread=wide, entity=whose)
         distinct = len(np.unique(present)) + int(missing.any())
         dated = pa.types.is_date(values.type) or pa.types.is_timestamp(values.type)
         closed = closed_weekdays(present // day) if dated else ()

@@ -32,9 +32,11 @@ from syntheflow_server.engine.encoding.base import (
 )
 from syntheflow_server.engine.encoding.bins import Bins
 from syntheflow_server.engine.encoding.chances import Stream
+from syntheflow_server.engine.encoding.holders import Held, counted
 from syntheflow_server.engine.encoding.letters import LetterModel
 from syntheflow_server.engine.encoding.prose import Prose
 from syntheflow_server.engine.encoding.sieve import Sieve
+from syntheflow_server.engine.encoding.slots import Whose
 from syntheflow_server.engine.encoding.templates import (
     Template,
     letters_of,
@@ -78,30 +80,37 @@ class TextCodec(Codec):
     missing: bool
 
     @classmethod
-    def fit(cls, column: Column, values: pa.Array, seed: int, needed: int = RARE_ROWS) -> Self:
+    def fit(
+        cls,
+        column: Column,
+        values: pa.Array,
+        seed: int,
+        needed: int = RARE_ROWS,
+        entity: Ints | None = None,
+    ) -> Self:
         """Return the codec of `values` (strings), of which at least one is present.
 
-        A string, or a word of one, needs `needed` rows to come back as it is.
+        A string, or a word of one, needs `needed` holders (see `holders`) to come back.
         """
-        counted = pc.value_counts(values.drop_null())
-        texts = counted.field("values").to_pylist()
-        held = counted.field("counts").to_numpy(zero_copy_only=False)
-        frequent = max(needed, round(_COMMON_SHARE * len(values)))
-        order = np.argsort(-held, kind="stable")[:_COMMON_MOST]
-        common = [i for i in order if held[i] >= frequent or not texts[i]]
-        known = np.setdiff1d(np.flatnonzero(held >= needed), common)
-        known = known[np.argsort(-held[known], kind="stable")][:_KNOWN_MOST]
+        names, rows, holders = counted(values, entity)
+        texts, held = names.to_pylist(), holders.counts
+        shared, frequent = held >= needed, max(needed, round(_COMMON_SHARE * len(values)))
+        order = np.argsort(-rows, kind="stable")[:_COMMON_MOST]
+        common = [i for i in order if (shared[i] and rows[i] >= frequent) or not texts[i]]
+        known = np.setdiff1d(np.flatnonzero(shared), common)
+        known = known[np.argsort(-rows[known], kind="stable")][:_KNOWN_MOST]
         rest = np.setdiff1d(np.arange(len(texts)), [*common, *known])
         if len(rest) > _LEARNED_ROWS:
             rest = np.random.default_rng(seed).choice(rest, _LEARNED_ROWS, replace=False)
-        own = [texts[i] for i in np.repeat(rest, np.minimum(held[rest], max(_OFTEN, needed)))]
+        times = np.minimum(held[rest], max(_OFTEN, needed))
+        own = [texts[i] for i in np.repeat(rest, times)]
         return cls.of(
             column.name,
             tuple(texts[i] for i in common),
-            *_learn(own, needed),
-            known=tuple((texts[i], int(held[i])) for i in known),
+            *_learn(own, needed, _whose(holders, rest, times)),
+            known=tuple((texts[i], int(rows[i])) for i in known),
             longest=_longest(texts, held, needed),
-            sieve=Sieve.of([texts[i] for i in np.flatnonzero(held < needed)]),
+            sieve=Sieve.of([texts[i] for i in np.flatnonzero(~shared)]),
             missing=values.null_count > 0,
             distinct=len(texts) + int(values.null_count > 0),
         )
@@ -320,25 +329,33 @@ def _longest(texts: Sequence[str], held: Ints, needed: int) -> int:
     return greatest if held[lengths == greatest].sum() >= needed else 0
 
 
+def _whose(held: Held, texts: Ints, times: Ints) -> list[int] | None:
+    """Return the entities of the texts, each repeated so many `times`."""
+    if held.who is None:
+        return None
+    within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+    whose: list[int] = held.who[np.repeat(held.start[texts], times) + within].tolist()
+    return whose
+
+
 def _learn(
-    texts: Sequence[str], needed: int
+    texts: Sequence[str], needed: int, whose: Whose
 ) -> tuple[tuple[Template, ...], LetterModel | None, Prose | None, Bins | None]:
     """Return templates and letters if few templates cover the texts, and prose for the rest."""
     if not texts:
         return (), None, None, None
     split = [pieces(text) for text in texts]
-    kept = [group for group in template_groups(split)[:_TEMPLATES] if len(group.rows) >= needed]
+    groups = template_groups(split, whose)[:_TEMPLATES]
+    kept = [group for group in groups if group.holders >= needed]
     if sum(len(group.rows) for group in kept) < _COVERED * len(texts):
         kept = []
     shapes = {group.shapes for group in kept}
-    rest = [
-        text
-        for text, own in zip(texts, split, strict=True)
-        if tuple(piece.shape for piece in own) not in shapes
-    ]
+    left = [i for i, own in enumerate(split) if tuple(p.shape for p in own) not in shapes]
+    rest = [texts[i] for i in left]
     prose, counts = None, None
     if rest and (len(rest) >= needed or not kept):
         lengths = np.array([len(text.split()) for text in rest], np.int64)
-        prose, counts = Prose.fit(rest, needed), Bins.fit(lengths, needed)
+        theirs = None if whose is None else [whose[i] for i in left]
+        prose, counts = Prose.fit(rest, needed, theirs), Bins.fit(lengths, needed)
     letters = letters_of(split) if kept else None
     return tuple(group.template(needed) for group in kept), letters, prose, counts

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from syntheflow_server.domain.schema import SemanticType, arrow_type
 from syntheflow_server.engine.encoding.base import RARE_ROWS
+from syntheflow_server.engine.encoding.holders import Held
 from syntheflow_server.engine.encoding.plain import array_from_bytes, array_to_bytes, to_numbers
 from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, codes_of, quoted
 from syntheflow_server.engine.relations.sight import Sight
@@ -108,13 +109,14 @@ def find(
     needed: AnyMapping[str, set[str]],
     made: AbstractSet[str],
     holders: int = RARE_ROWS,
+    entity: npt.NDArray[np.int64] | None = None,
 ) -> list[Mapping]:
     """Return for each free column the mapping from the column of fewest values that decides it.
 
     `needed[c]` are the columns that c is made from already, near and far; `free` columns
     must not be made twice, and those `made` otherwise may hold values that no real row has:
     they decide nothing. `every` holds all training rows: the rule must hold on each; only
-    what `holders` of them show is listed.
+    what `holders` of them show is listed (of the entities [n] that they belong to).
     """
     codes = {ref.column: codes_of(sample.get(ref)) for ref in sample.modelled}
     sources = [
@@ -141,7 +143,7 @@ def find(
         for source in sorted(
             fitting, key=lambda s: (codes[s][1], not _is_text(sample, s), place[s])
         ):
-            relation = _learn(every, source, name, holders)
+            relation = _learn(every, source, name, holders, entity)
             if relation is not None:
                 found.append(relation)
                 _note(above, name, source)
@@ -184,7 +186,9 @@ def _decides(source: npt.NDArray[np.int64], target: npt.NDArray[np.int64], size:
     return True
 
 
-def _learn(every: Sight, source: str, name: str, holders: int) -> Mapping | None:
+def _learn(
+    every: Sight, source: str, name: str, holders: int, entity: npt.NDArray[np.int64] | None
+) -> Mapping | None:
     """Return the mapping if all rows obey it and far more than chance would make them."""
     theirs, ours = every.get(Ref(source)), every.get(Ref(name))
     source_codes, sources = codes_of(theirs)
@@ -194,7 +198,7 @@ def _learn(every: Sight, source: str, name: str, holders: int) -> Mapping | None
     ):
         return None
     counts = np.bincount(source_codes, minlength=sources)
-    held = np.flatnonzero(counts >= holders)
+    held = np.flatnonzero(Held.of(source_codes, sources, entity).counts >= holders)
     held = held[np.argsort(-counts[held], kind="stable")]
     if not len(held):
         return None

@@ -25,6 +25,7 @@ from syntheflow_server.engine.relations import (
 )
 from syntheflow_server.engine.relations.base import Ref, Relation, given_of, same, seen
 from syntheflow_server.engine.relations.sight import Sight, some_rows
+from syntheflow_server.engine.training import entities
 from syntheflow_server.engine.training.analysis import Analysis
 
 Mask = npt.NDArray[np.bool_]
@@ -44,7 +45,7 @@ def find_relations(
     """Return by table the relations that all rows that are not `held` obey.
 
     `obeyed` has the last word on a relation: whether rows that `tables` leave out obey it.
-    What fewer than `holders` rows hold is not listed in any relation.
+    What fewer than `holders` entities hold is not listed in any relation.
     """
     found = {}
     for name in analysis.family.order:
@@ -53,8 +54,14 @@ def find_relations(
         every = Sight(schema, tables, analysis, name, rows, keep=False)
         few = some_rows(rows, _SAMPLE, 0)
         sample = Sight(schema, tables, analysis, name, few, keep=True)
+        entity = entities.holders(analysis, name)
         search = _Search(
-            sample, every, partial(tick, f"reading {name}"), partial(obeyed, name), holders
+            sample,
+            every,
+            partial(tick, f"reading {name}"),
+            partial(obeyed, name),
+            holders,
+            entity if entity is None else entity[rows],
         )
         found[name] = search.run()
     return found
@@ -70,9 +77,10 @@ class _Search:
         tick: Callable[[], None],
         obeyed: Callable[[Relation], bool],
         holders: int,
+        entity: npt.NDArray[np.int64] | None,
     ) -> None:
         self._sample, self._every, self._tick = sample, every, tick
-        self._obeyed, self._holders = obeyed, holders
+        self._obeyed, self._holders, self._entity = obeyed, holders, entity
         self._found: list[Relation] = []
         self._needs: dict[str, set[str]] = {}
 
@@ -93,7 +101,9 @@ class _Search:
         self._take(differences.find(sample, self._free()))
         self._take(strings.find(sample, self._free()))
         made = {name for relation in self._found for name in relation.makes}
-        decided = mapping.find(sample, every, self._free(), self._needs, made, self._holders)
+        decided = mapping.find(
+            sample, every, self._free(), self._needs, made, self._holders, self._entity
+        )
         self._take(decided, verified=True)
         self._take(onehot.find(sample, self._free()))
         self._take(bounds.find(sample, self._free()))

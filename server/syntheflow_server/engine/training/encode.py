@@ -27,6 +27,7 @@ from syntheflow_server.engine.relations import Ref, Relation, given_of, told_by
 from syntheflow_server.engine.relations.sight import Sight
 from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, children_of
+from syntheflow_server.engine.training.entities import holders
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
 from syntheflow_server.engine.training.siblings import order_numbers
 from syntheflow_server.engine.training.thinning import Whole
@@ -67,7 +68,7 @@ class Encoder:
         base: Base | None = None,
         needed: int = RARE_ROWS,
     ) -> None:
-        """Prepare to encode; a value needs `needed` rows to be put out as it is."""
+        """Prepare to encode; a value needs `needed` holders to be put out as it is."""
         self._needed = needed
         self._schema, self._tables, self._analysis = schema, tables, analysis
         self._whole, self._base = whole or {}, base
@@ -77,6 +78,7 @@ class Encoder:
         self._siblings: dict[str, Siblings] = {}
         self._step_units: dict[str, Rows] = {}
         self._parts: dict[tuple[str, PieceKind, str], Codes] = {}
+        self._entities: dict[str, Rows | None] = {}
         self.codebooks: dict[str, Codebook] = {}
 
     def run(self) -> dict[str, Encoded]:
@@ -120,7 +122,14 @@ class Encoder:
         old = self._kept(table, kind, column.name, taught)
         # Children do not outlive the longest span, nor outnumber the largest crowd.
         tails = kind is PieceKind.COLUMN
-        codec = old or fit_codec(column, taught, self._seed, needed=self._needed, tails=tails)
+        codec = old or fit_codec(
+            column,
+            taught,
+            self._seed,
+            needed=self._needed,
+            tails=tails,
+            entity=self._whose(table),
+        )
         if isinstance(codec, TextCodec) and table in self._whole:
             every = self._whole[table].values(column.name, relation)
             codec = codec.guarding(every, self._needed)
@@ -128,11 +137,18 @@ class Encoder:
         self._tick(f"reading {table}")
         return Piece(kind, column.name, codec.tokens, codec)
 
+    def _whose(self, table: str) -> Rows | None:
+        """Return the entity of each row that teaches; None where each is one of its own."""
+        if table not in self._entities:
+            entity = holders(self._analysis, table)
+            self._entities[table] = None if entity is None else entity[~self._held[table]]
+        return self._entities[table]
+
     def _kept(self, table: str, kind: PieceKind, name: str, values: pa.Array) -> Codec | None:
         """Return the codec of an earlier model, if there is one that suits."""
         if self._base is None:
             return None
-        return self._base.codec(table, kind, name, values, self._needed)
+        return self._base.codec(table, kind, name, values, self._needed, self._whose(table))
 
     def _count(self, table: str, kind: PieceKind, name: str, counts: Rows) -> Piece:
         """Return the piece of counts; few rows lend each other's neighbourhood.
@@ -204,7 +220,8 @@ class Encoder:
         guide = best_guide(taught, told)
         if guide is None:
             return piece
-        grouped = CategoryCodec.fit(column, taught, guide, self._needed)
+        whose = self._whose(table)
+        grouped = CategoryCodec.fit(column, taught, guide, self._needed, whose)
         self._parts[table, piece.kind, piece.name] = grouped.encode(values)
         self._tick(f"reading {table}")
         return Piece(piece.kind, piece.name, grouped.tokens, grouped)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import numpy as np
-import numpy.typing as npt
 
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.domain.tables import Tables
-from syntheflow_server.engine.training.analysis import Analysis, analyse, effective
+from syntheflow_server.engine.training.analysis import Analysis, analyse
+from syntheflow_server.engine.training.entities import entity_rows, entity_table
 from syntheflow_server.engine.training.inclusion import with_inclusions
 from syntheflow_server.engine.training.thinning import Mask, rows_held, thin
 
-_ENTITY_ROWS = 100
-_EFFECTIVE_ENTITIES = 50
 _SMALL_TABLE = 50
+_MOST_OWN = 0.5
 
 
 def holdout_rows(
@@ -26,9 +25,9 @@ def holdout_rows(
     The split is by entity (see `entity_table`): a row goes with its entity. Rows of
     tables above that, which own rows split further down, stay in training: of an airport
     with both held-out and training flights nothing is hidden. Where such rows are the
-    larger part of their table it is split as if it owned nothing, since what is left
-    would not stand for it. Tables of fewer than 50 rows and those to `keep` hold nothing back. Pure: equal
-    arguments give equal masks.
+    larger part of their table nothing of it is held out, since what is left would not
+    stand for it. Tables of fewer than 50 rows and those to `keep` hold nothing back. So no
+    row in training belongs to one that is held out. Pure: equal arguments give equal masks.
     """
     thinned = thin(schema, tables, share, seed, keep)
     schema = with_inclusions(schema, thinned.tables)
@@ -44,7 +43,8 @@ def holdout_of(analysis: Analysis, share: float, seed: int) -> dict[str, Mask]:
     masks: dict[str, Mask] = {}
     for table in order:
         rows, entity = analysis.rows[table], entities[table]
-        if rows < _SMALL_TABLE or share <= 0 or analysis.family[table].kept:
+        above = entity == table and kept[table].mean() > _MOST_OWN
+        if rows < _SMALL_TABLE or share <= 0 or above or analysis.family[table].kept:
             masks[table] = np.zeros(rows, bool)
         else:
             held = rows_held(entity, kept[entity], share, seed)
@@ -62,27 +62,3 @@ def _kept(analysis: Analysis, entities: dict[str, str]) -> dict[str, Mask]:
             kept[above][row] = True
             entity = above  # noqa: PLW2901 - one step up
     return kept
-
-
-def entity_table(analysis: Analysis, table: str) -> str:
-    """Return the topmost owner over which the rows spread, or the table itself.
-
-    They do if it has at least 100 rows and their effective number, one over the chance
-    that two rows of `table` share an owner there (Simpson, 1949), is at least 50. Three
-    airports among a thousand that own all flights cannot be split.
-    """
-    for name in reversed(analysis.family.above(table)):
-        if analysis.rows[name] < _ENTITY_ROWS or analysis.family[name].kept:
-            continue
-        if effective(np.bincount(entity_rows(analysis, table, name))) >= _EFFECTIVE_ENTITIES:
-            return name
-    return table
-
-
-def entity_rows(analysis: Analysis, table: str, entity: str) -> npt.NDArray[np.int64]:
-    """Return for each row of `table` the row of its `entity` (an owner above, or itself)."""
-    row = np.arange(analysis.rows[table])
-    while table != entity:
-        row = analysis.owners(table)[row]
-        table = analysis.family.owner_of(table)
-    return row

@@ -11,6 +11,7 @@ from syntheflow_server.engine.encoding.base import RARE_ROWS, Codec
 from syntheflow_server.engine.encoding.bins import Bins
 from syntheflow_server.engine.encoding.boolean import BooleanCodec
 from syntheflow_server.engine.encoding.category import CategoryCodec
+from syntheflow_server.engine.encoding.holders import counted
 from syntheflow_server.engine.encoding.numeric import NumericCodec
 from syntheflow_server.engine.encoding.plain import to_numbers
 from syntheflow_server.engine.encoding.temporal import TemporalCodec
@@ -23,13 +24,15 @@ _ONE_TOKEN = 256
 Ints = npt.NDArray[np.int64]
 
 
-def adapted(codec: Codec, values: pa.Array, needed: int = RARE_ROWS) -> Codec | None:
+def adapted(
+    codec: Codec, values: pa.Array, needed: int = RARE_ROWS, entity: Ints | None = None
+) -> Codec | None:
     """Return `codec` if it suits the new `values`, extended by new names or gaps, else None.
 
-    A new name needs `needed` rows.
+    A new name needs `needed` holders: rows, or different ones of the entities [n].
     """
     if isinstance(codec, CategoryCodec):
-        return _with_new_names(codec, values, needed)
+        return _with_new_names(codec, values, needed, entity)
     gaps = values.null_count > 0
     if isinstance(codec, BooleanCodec):
         return BooleanCodec.of(codec.name, 3 if gaps else codec.sizes[0])
@@ -54,11 +57,12 @@ def _suits(codec: NumericCodec | TemporalCodec, values: pa.Array) -> bool:
     return _outside(codec, present) <= _OUTSIDE
 
 
-def _with_new_names(codec: CategoryCodec, values: pa.Array, needed: int) -> CategoryCodec | None:
-    counted = pc.value_counts(values.drop_null())
-    names, counts = counted.field("values"), counted.field("counts").to_numpy(zero_copy_only=False)
+def _with_new_names(
+    codec: CategoryCodec, values: pa.Array, needed: int, entity: Ints | None
+) -> CategoryCodec | None:
+    names, counts, held_by = counted(values, entity)
     unknown = pc.is_null(pc.index_in(names, codec.values)).to_numpy(zero_copy_only=False)
-    new = unknown & (counts >= needed)
+    new = unknown & (held_by.counts >= needed)
     known = pa.concat_arrays([codec.values, names.filter(pa.array(new))])
     if codec.width == 1 and len(known) > _ONE_TOKEN:
         return None

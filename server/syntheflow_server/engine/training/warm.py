@@ -91,13 +91,19 @@ class Base:
         return self._model.tables[table].layout
 
     def codec(
-        self, table: str, kind: PieceKind, name: str, values: pa.Array, needed: int
+        self,
+        table: str,
+        kind: PieceKind,
+        name: str,
+        values: pa.Array,
+        needed: int,
+        entity: npt.NDArray[np.int64] | None = None,
     ) -> Codec | None:
         """Return the old codec, extended if need be; None where the values need a new one."""
         piece = self.layout(table).find(kind, name)
         if piece is None or piece.codec is None:
             return None
-        return adapted(piece.codec, values, needed)
+        return adapted(piece.codec, values, needed, entity)
 
     def in_old_order(self, table: str, pieces: Sequence[Piece]) -> list[Piece] | None:
         """Return the pieces in the order of the old ones; None if they are others."""
