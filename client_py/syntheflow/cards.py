@@ -65,6 +65,7 @@ def facts_of(model: Model) -> Pairs:
         ("trained in", f"{model.train_seconds:.1f} s"),
         ("artefact", f"{model.bytes:,} bytes"),
         ("privacy", private),
+        ("kept as they are", ", ".join(model.kept_tables)),
         ("settings", _joined(model.settings)),
         ("versions", _joined(model.versions)),
     ]
@@ -88,6 +89,16 @@ def ledger_of(model: Model) -> Grid:
         for entry in table.privacy
     ]
     return ["TABLE", "SPENT ON", ">EPSILON", ">DELTA", "MECHANISM"], rows
+
+
+def keys_of(model: Model) -> Pairs:
+    """Return (table, how it hangs together with others) of all tables."""
+    return [(table.table, text) for table in model.tables for text in table.keys]
+
+
+def relations_of(model: Model) -> Pairs:
+    """Return (table, exact relation between its columns) of all tables."""
+    return [(table.table, text) for table in model.tables for text in table.relations]
 
 
 def _table_row(table: TableCard) -> list[str]:
@@ -115,8 +126,8 @@ def _text(model: Model) -> str:
     for heads, rows in (tables_of(model), ledger_of(model)):
         if rows:
             parts += [_text_grid(heads, rows), ""]
-    for table in model.tables:
-        parts += [f"{table.table}: {relation}" for relation in table.relations]
+    for lines in (keys_of(model), relations_of(model)):
+        parts += [*(f"{table}: {text}" for table, text in lines), ""] if lines else []
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -154,9 +165,11 @@ def _html(model: Model) -> str:
     for title, (heads, rows) in grids:
         if rows:
             parts += [f"<h2>{title}</h2>", _html_grid(heads, rows)]
-    exact = [[table.table, rule] for table in model.tables for rule in table.relations]
-    if exact:
-        parts += ["<h2>Exact relations</h2>", _html_grid(["TABLE", "RELATION"], exact)]
+    told = (("Keys", keys_of(model)), ("Exact relations", relations_of(model)))
+    for title, lines in told:
+        if lines:
+            grid = _html_grid(["TABLE", "WHAT HOLDS"], [list(line) for line in lines])
+            parts += [f"<h2>{title}</h2>", grid]
     return _PAGE.format(title=escape(f"Model card of {model.name}"), body="\n".join(parts))
 
 

@@ -107,6 +107,9 @@ class Client(Resources):
         epsilon: float | None = None,
         delta: float | None = None,
         base: str = "",
+        keep: Sequence[str] = (),
+        entity_rows: int | None = None,
+        orphans: bool = False,
         wait: bool = True,
         on_progress: OnProgress | None = None,
     ) -> values.Job:
@@ -116,6 +119,9 @@ class Client(Resources):
         is. With `epsilon` the training is (epsilon, delta)-differentially private, each row
         being one person; `delta` None means one in ten times their number. `base` is an
         earlier model of the same tables from which it starts; not with `epsilon`.
+        Tables of `keep` come out row for row as they are. With `epsilon` at most
+        `entity_rows` rows of one table are learned from for each person. With `orphans` it
+        is learned which rows refer to rows that do not exist.
 
         Waits for the end by default; `on_progress` then hears the job at each change,
         and a job that fails or is cancelled raises SyntheflowError.
@@ -129,6 +135,9 @@ class Client(Resources):
             rare_holders=rare_holders,
             privacy=_budget(epsilon, delta),
             base_model=resource_name("models", base) if base else "",
+            keep_tables=keep,
+            entity_rows=entity_rows,
+            orphans=orphans,
             request_id=new_request_id(),
         )
         if time_limit_seconds is not None:
@@ -165,6 +174,8 @@ class Client(Resources):
         temperature: float = 1.0,
         given: wishes.Given | None = None,
         fill_missing: bool = False,
+        existing: wishes.Given | None = None,
+        orphans: bool = False,
     ) -> Iterator[values.Fragment]:
         """Stream synthetic rows as the server's bytes.
 
@@ -177,7 +188,10 @@ class Client(Resources):
         "age >= 30" (see `syntheflow.conditions`). `temperature` below 1 keeps rows to what
         is frequent, above 1 lets them stray. `given` maps tables to rows to be completed
         (a path, a pyarrow, pandas or polars table, or a dataset's name): their cells come
-        out as given, with `fill_missing` the missing ones are drawn too.
+        out as given, with `fill_missing` the missing ones are drawn too. `existing` are
+        rows that are there already, in the same form: new rows may refer and belong to
+        them, and new keys never meet theirs. With `orphans` as many rows refer to rows that
+        do not exist as in the real tables.
         """
         request = generation.request(
             resource_name("models", model),
@@ -189,20 +203,21 @@ class Client(Resources):
             form=format,
             conditions=self._conditions(model, where),
             temperature=temperature,
+            orphans=orphans,
         )
-        if not given and not fill_missing:
+        if not given and not existing and not fill_missing:
             return generation.fragments(self._transport, request)
-        return self._completed(request, given or {}, fill_missing=fill_missing)
+        handed = wishes.handed(self, given or {}, existing or {}, fill_missing=fill_missing)
+        return self._with_rows(request, handed)
 
-    def _completed(
+    def _with_rows(
         self,
         request: synthesis_service_pb2.GenerateRequest,
-        given: wishes.Given,
-        *,
-        fill_missing: bool,
+        handed: AbstractContextManager[wishes.Handed],
     ) -> Iterator[values.Fragment]:
-        with wishes.completions(self, given, fill_missing=fill_missing) as completions:
-            request.completions.extend(completions)
+        with handed as rows:
+            request.completions.extend(rows.completions)
+            request.existing.extend(rows.existing)
             yield from generation.fragments(self._transport, request)
 
     def _conditions(self, model: str, where: wishes.Where) -> tuple[values.Condition, ...]:
@@ -259,6 +274,8 @@ class Client(Resources):
         temperature: float = 1.0,
         given: wishes.Given | None = None,
         fill_missing: bool = False,
+        existing: wishes.Given | None = None,
+        orphans: bool = False,
     ) -> generation.TableStream:
         """Stream one table as Arrow batches, from `start_row` on; 0 rows means to the end.
 
@@ -271,7 +288,7 @@ class Client(Resources):
         conditions = self._conditions(model, where)
 
         def ask(
-            first: int, count: int, completions: generation.Completions
+            first: int, count: int, handed: wishes.Handed
         ) -> synthesis_service_pb2.GenerateRequest:
             return generation.request(
                 name,
@@ -281,11 +298,12 @@ class Client(Resources):
                 window=(chosen, first, count),
                 conditions=conditions,
                 temperature=temperature,
-                completions=completions,
+                handed=handed,
+                orphans=orphans,
             )
 
-        def hold() -> AbstractContextManager[generation.Completions]:
-            return wishes.completions(self, given or {}, fill_missing=fill_missing)
+        def hold() -> AbstractContextManager[wishes.Handed]:
+            return wishes.handed(self, given or {}, existing or {}, fill_missing=fill_missing)
 
         return generation.TableStream(self._transport, ask, start_row, row_count, hold)
 

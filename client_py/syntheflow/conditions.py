@@ -7,8 +7,9 @@
 | `C != V`, `C not in [V, W]` | any value but these, in the natural proportions |
 | `C is missing`, `C is not missing` | no value; any value |
 
-`C` is a column, or TABLE.COLUMN where the model has several tables. Values may be
-quoted; those of `string` columns are taken as they stand.
+`C` is a column, or TABLE.COLUMN where the model has several tables, or TABLE.count(CHILD),
+the number of rows of table CHILD that each row of TABLE has. Values may be quoted; those
+of `string` columns are taken as they stand.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def parse(text: str, schema: Schema) -> Condition:
         if match := _OPERATORS.fullmatch(rest):
             operator = " ".join(match[1].lower().split())
             return _condition(table, column, operator, match[2].strip(), text.strip())
+    if counted := _counted(text, schema):
+        return counted
     raise _unknown(text, schema, "COLUMN OPERATOR VALUE, such as age>=30 or city in [A, B]")
 
 
@@ -63,12 +66,47 @@ def merged(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
 
     SyntheflowError if two of one column cannot be put together.
     """
-    whole: dict[tuple[str, str], Condition] = {}
+    whole: dict[tuple[str, str, str], Condition] = {}
     for condition in conditions:
-        key = condition.table, condition.column
+        key = condition.table, condition.column, condition.rows_of
         before = whole.get(key)
         whole[key] = condition if before is None else _both(before, condition)
     return tuple(whole.values())
+
+
+def _counted(text: str, schema: Schema) -> Condition | None:
+    """Return the condition on a number of children that `text` writes, None if it is none."""
+    what = text.strip()
+    for table in schema.tables:
+        head = "|".join(re.escape(f"{q}{table.name}{q}") for q in _QUOTES)
+        match = re.match(rf"(?:{head})\.count\(\s*(.+?)\s*\)", what, re.DOTALL)
+        if match is None:
+            continue
+        child = _unquoted(match[1])
+        children = {k.child_table for k in schema.foreign_keys if k.parent_table == table.name}
+        if child not in children:
+            known = ", ".join(sorted(children)) or "none"
+            raise unfit(f"{what}: no table {child!r} refers to {table.name}; there is {known}")
+        operation = _OPERATORS.fullmatch(what[match.end() :])
+        if operation is None:
+            raise unfit(f"{what}: write TABLE.count(CHILD) OPERATOR NUMBER, such as >= 3")
+        operator = " ".join(operation[1].lower().split())
+        return _count(table.name, child, operator, operation[2].strip(), what)
+    return None
+
+
+def _unquoted(name: str) -> str:
+    quoted = len(name) > 2 and name[0] in _QUOTES[1:] and name[-1] == name[0]
+    return name[1:-1] if quoted else name
+
+
+def _count(table: str, child: str, operator: str, literal: str, what: str) -> Condition:
+    number = Column(f"count({child})", "int64", "integer", nullable=False)
+    rule = _condition(table, number, operator, literal, what)
+    asked = [*rule.values, *(bound for bound in (rule.low, rule.high) if bound is not None)]
+    if rule.shares or not all(isinstance(one, int) and one >= 0 for one in asked):
+        raise unfit(f"{what}: a count is a whole number from 0 on, with =, in, >=, <=, > or <")
+    return replace(rule, column="", rows_of=child)
 
 
 def _references(text: str, schema: Schema) -> list[tuple[str, Column, str]]:

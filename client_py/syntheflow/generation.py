@@ -12,7 +12,7 @@ from syntheflow.messages import FORMATS
 from syntheflow.streams import ArrowDecoder, parse_fragment
 from syntheflow.v1 import synthesis_service_pb2
 from syntheflow.values import Condition
-from syntheflow.wishes import condition_message
+from syntheflow.wishes import Handed, condition_message
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _RESUME_SECONDS = 15.0
 Window = tuple[str, int, int]
-Completions = list[synthesis_service_pb2.Completion]
-Ask = Callable[[int, int, Completions], synthesis_service_pb2.GenerateRequest]
-Hold = Callable[[], AbstractContextManager[Completions]]
+Ask = Callable[[int, int, Handed], synthesis_service_pb2.GenerateRequest]
+Hold = Callable[[], AbstractContextManager[Handed]]
+_NOTHING = Handed()
 
 
 def request(
@@ -38,7 +38,8 @@ def request(
     form: str = "arrow",
     conditions: Iterable[Condition] = (),
     temperature: float = 1.0,
-    completions: Iterable[synthesis_service_pb2.Completion] = (),
+    handed: Handed = _NOTHING,
+    orphans: bool = False,
 ) -> synthesis_service_pb2.GenerateRequest:
     """Return the message; `window` is (table, first row, rows; 0 rows means to the end)."""
     if form not in FORMATS or form == "excel":
@@ -70,7 +71,9 @@ def request(
         format=synthesis_service_pb2.Format.Name(FORMATS[form]),
         conditions=map(condition_message, conditions),
         temperature=temperature,
-        completions=completions,
+        completions=handed.completions,
+        existing=handed.existing,
+        orphans=orphans,
     )
     if window is not None:
         table, start, count = window
@@ -93,7 +96,7 @@ def fragments(
 class TableStream:
     """One table's batches from `start` on, `count` rows or, if 0, to the end.
 
-    `ask` makes the request of a window; `hold` keeps the rows to be completed for as long
+    `ask` makes the request of a window; `hold` keeps the rows that go along for as long
     as the stream lasts. `schema` is known once the stream has begun.
     If the connection breaks after the stream has begun, it goes on at the next row.
     """
@@ -103,22 +106,22 @@ class TableStream:
     ) -> None:
         self._transport = transport
         self._ask = ask
-        self._hold: Hold = hold or (lambda: nullcontext([]))
+        self._hold: Hold = hold or (lambda: nullcontext(_NOTHING))
         self._start = start
         self._count = count
         self._given = 0
         self.schema: pa.Schema | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        with self._hold() as completions:
-            yield from self._batches(completions)
+        with self._hold() as handed:
+            yield from self._batches(handed)
 
-    def _batches(self, completions: Completions) -> Iterator[pa.RecordBatch]:
+    def _batches(self, handed: Handed) -> Iterator[pa.RecordBatch]:
         pause, give_up = 0.1, 0.0
         while True:
             before = self._given
             try:
-                yield from self._attempt(completions)
+                yield from self._attempt(handed)
             except SyntheflowError as error:
                 if self._all_given(error):
                     return
@@ -132,10 +135,10 @@ class TableStream:
             time.sleep(pause)
             pause = min(2 * pause, 2.0)
 
-    def _attempt(self, completions: Completions) -> Iterator[pa.RecordBatch]:
+    def _attempt(self, handed: Handed) -> Iterator[pa.RecordBatch]:
         decoder = ArrowDecoder()
         count = self._count and self._count - self._given
-        asked = self._ask(self._start + self._given, count, completions)
+        asked = self._ask(self._start + self._given, count, handed)
         stream = fragments(self._transport, asked)
         for fragment in stream:
             batches = decoder.feed(fragment.data)

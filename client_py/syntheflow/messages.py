@@ -145,12 +145,14 @@ def model(message: model_service_pb2.Model) -> values.Model:
         versions=dict(sorted(message.versions.items())),
         settings=dict(sorted(message.settings.items())),
         base_model=message.base_model,
+        kept_tables=tuple(message.kept_tables),
     )
 
 
 def _card(message: model_service_pb2.TableCard) -> values.TableCard:
     plain = {name: getattr(message, name) for name in values.TableCard.__slots__}
     plain["relations"] = tuple(message.relations)
+    plain["keys"] = tuple(message.keys)
     plain["privacy"] = tuple(
         values.PrivacySpending(
             spent_on=entry.spent_on,

@@ -114,14 +114,17 @@ class Condition(Value):
     Exactly one of: `values` (one of these), `low` and `high` (from one to the other, both
     included, one may be None), `shares` (these values with these shares of the rows, the
     others in their natural proportions). `table` may be empty if the model has only one.
+    With `rows_of` instead of `column` it is on how many rows of that child table each row
+    has: values or a range.
     """
 
-    column: str
+    column: str = ""
     table: str = ""
     values: tuple[Scalar, ...] = ()
     low: Scalar = None
     high: Scalar = None
     shares: tuple[tuple[Scalar, float], ...] = ()
+    rows_of: str = ""
 
     @property
     def ranged(self) -> bool:
@@ -130,8 +133,9 @@ class Condition(Value):
 
     @property
     def where(self) -> str:
-        """Table and column, for messages."""
-        return f"{self.table}.{self.column}" if self.table else self.column
+        """Table and column (or counted child table), for messages."""
+        subject = f"count({self.rows_of})" if self.rows_of else self.column
+        return f"{self.table}.{subject}" if self.table else subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,8 @@ class TableCard(Value):
 
     `relations` are the exact relations between columns in words; `stopped` says why the
     training ended; `privacy` is empty without differential privacy. Losses: nats a row.
+    `keys` say how the table hangs together with others: for which rows its rows are made
+    and in what order, what they refer to, missing references and orphans.
     """
 
     table: str
@@ -169,6 +175,7 @@ class TableCard(Value):
     stopped: str = ""
     relations: tuple[str, ...] = ()
     privacy: tuple[PrivacySpending, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +183,7 @@ class Model(Resource):
     """What training a dataset yields.
 
     `settings` are those of the training, by name; `base_model` names the model that it
-    started from, if any.
+    started from, if any; `kept_tables` come out row for row as they are.
     """
 
     dataset: str
@@ -189,6 +196,7 @@ class Model(Resource):
     versions: dict[str, str]
     settings: dict[str, str] = field(default_factory=dict)
     base_model: str = ""
+    kept_tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Puts the wishes of a Generate into messages: conditions, rows to be completed."""
+"""Puts the wishes of a Generate into messages: conditions, rows that go along."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from datetime import time as time_of_day
 from decimal import Decimal
@@ -31,6 +32,14 @@ _FIELDS: tuple[tuple[type, str], ...] = (
 Where = Sequence["str | values.Condition"]
 Given = Mapping[str, Any]
 Fetch = Callable[[], values.Model]
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Messages of rows that go along with a request: to be completed, or there already."""
+
+    completions: tuple[v1.Completion, ...] = ()
+    existing: tuple[v1.Existing, ...] = ()
 
 
 class Server(Protocol):
@@ -64,7 +73,7 @@ def conditions_of(where: Where, model: Fetch) -> tuple[values.Condition, ...]:
 def _in_only_table(condition: values.Condition, model: values.Model) -> values.Condition:
     names = [table.name for table in model.schema.tables]
     if len(names) > 1:
-        raise unfit(f"column {condition.column}: name its table, one of {', '.join(names)}")
+        raise unfit(f"column {condition.where}: name its table, one of {', '.join(names)}")
     return values.Condition(**{**_fields(condition), "table": names[0]})
 
 
@@ -77,7 +86,11 @@ def condition_message(condition: values.Condition) -> v1.Condition:
     said = [bool(condition.values), condition.ranged, bool(condition.shares)]
     if sum(said) != 1:
         raise unfit(f"{condition.where}: give one of values, a range (low, high) or shares")
-    message = v1.Condition(table=condition.table, column=condition.column)
+    if bool(condition.column) + bool(condition.rows_of) != 1:
+        raise unfit(f"{condition.where}: name a column, or a child table as rows_of")
+    message = v1.Condition(
+        table=condition.table, column=condition.column, rows_of=condition.rows_of
+    )
     if condition.values:
         message.values.values.extend(map(_scalar, condition.values))
     for value, share in condition.shares:
@@ -106,45 +119,51 @@ def _scalar(value: Any) -> v1.Scalar:
 
 
 @contextmanager
-def completions(server: Server, given: Given, *, fill_missing: bool) -> Iterator[list[Any]]:
-    """Give the messages that hand `given` over; what had to be uploaded is deleted at the end.
+def handed(
+    server: Server, given: Given, existing: Given, *, fill_missing: bool
+) -> Iterator[Handed]:
+    """Give the messages that hand rows over; what had to be uploaded is deleted at the end.
 
-    `given` maps a table to a path, to a table (pyarrow, pandas, polars) or to the name of
-    a dataset, datasets/ID. What fits goes along inline, the rest as a dataset of its own.
+    `given` and `existing` map a table to a path, to a table (pyarrow, pandas, polars) or
+    to the name of a dataset, datasets/ID. What fits goes along inline, as much as a message
+    takes in all; the rest as a dataset of its own.
     """
     if fill_missing and not given:
         raise unfit("fill_missing needs rows to be completed; give some")
+    completions = {t: v1.Completion(table=t, fill_missing=fill_missing) for t in given}
+    there = {t: v1.Existing(table=t) for t in existing}
     made: list[str] = []
-    messages = []
+    room = LARGEST_INLINE_BYTES
     try:
-        for table, rows in given.items():
-            message = v1.Completion(table=table, fill_missing=fill_missing)
-            if isinstance(rows, str) and rows.startswith("datasets/"):
-                message.dataset = rows
-            elif (data := _inline(rows)) is not None:
-                message.arrow_ipc = data
-            else:
-                name = f"given-{uuid.uuid4().hex[:16]}"
-                message.dataset = server.upload(name, {table: rows}).name
-                made.append(message.dataset)
-            messages.append(message)
-        yield messages
+        for messages, source in ((completions, given), (there, existing)):
+            for table, rows in source.items():
+                message: Any = messages[table]
+                if isinstance(rows, str) and rows.startswith("datasets/"):
+                    message.dataset = rows
+                elif (data := _inline(rows, room)) is not None:
+                    message.arrow_ipc = data
+                    room -= len(data)
+                else:
+                    name = f"given-{uuid.uuid4().hex[:16]}"
+                    message.dataset = server.upload(name, {table: rows}).name
+                    made.append(message.dataset)
+        yield Handed(tuple(completions.values()), tuple(there.values()))
     finally:
         for name in made:
             _delete(server, name)
 
 
-def _inline(rows: Any) -> bytes | None:
-    """Return the rows as Arrow bytes if they fit a message and need no reading."""
+def _inline(rows: Any, room: int) -> bytes | None:
+    """Return the rows as Arrow bytes if they fit `room` bytes and need no reading."""
     if isinstance(rows, (str, Path)):
         path = Path(rows)
         if path.suffix.lower() not in _ARROW_ENDINGS or not path.is_file():
             return None
-        return path.read_bytes() if path.stat().st_size <= LARGEST_INLINE_BYTES else None
+        return path.read_bytes() if path.stat().st_size <= room else None
     data = b""
     for piece in uploads.parts_of({"rows": rows})[0].pieces():
         data += piece
-        if len(data) > LARGEST_INLINE_BYTES:
+        if len(data) > room:
             return None
     return data
 

@@ -42,6 +42,9 @@ class FitSettings:
     rare_holders: int = 3
     epsilon: float | None = None
     delta: float | None = None
+    keep: tuple[str, ...] = ()
+    entity_rows: int | None = None
+    orphans: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class SampleSpec:
     conditions: dict[str, tuple[dict, ...]] = field(default_factory=dict)
     temperature: float = 1.0
     fill_missing: bool = False
+    orphans: bool = False
 
 
 @dataclass
@@ -177,7 +181,7 @@ class Sampler:
     def __init__(self, model: FittedModel) -> None:
         self._model = model
 
-    def plan(self, spec, check, tables=None, seeds=None) -> SamplePlan:
+    def plan(self, spec, check, tables=None, seeds=None, existing=None) -> SamplePlan:
         end = time.monotonic() + _setting("TINY_PLAN_SECONDS")
         while time.monotonic() < end:
             check()
@@ -187,12 +191,18 @@ class Sampler:
             for name, table in self._model.tables.items()
         }
         fixed = {
-            table: {rule["column"]: list(rule["values"]) for rule in rules if "values" in rule}
+            table: {
+                rule["column"]: list(rule["values"])
+                for rule in rules
+                if "values" in rule and "column" in rule
+            }
             for table, rules in spec.conditions.items()
         }
         for table, given in (seeds or {}).items():
             fixed.setdefault(table, {}).update(given.to_pydict())
             rows[table] = given.num_rows
+        for table, there in (existing or {}).items():
+            rows[table] -= there.num_rows  # of a whole of the real size, only the rest is made
         return SamplePlan(spec.seed, rows, fixed)
 
     def sample(self, plan, unit, tables, check=lambda: None) -> list[Fragment]:

@@ -56,6 +56,9 @@ def generate(
     share: wishes.Share = None,
     given: wishes.Given = None,
     fill_missing: wishes.FillMissing = False,
+    existing: wishes.Existing = None,
+    existing_dataset: wishes.ExistingDataset = None,
+    orphans: wishes.Orphans = False,
     temperature: wishes.Temperature = 1.0,
     seed: Seed = 0,
 ) -> None:
@@ -71,6 +74,8 @@ def generate(
             temperature=temperature,
             given=wishes.given_files(known, given or []),
             fill_missing=fill_missing,
+            existing=wishes.existing_rows(client, known, existing or [], existing_dataset),
+            orphans=orphans,
         )
         if out == "-":
             files = _pipe(session, client, known, wish, form)

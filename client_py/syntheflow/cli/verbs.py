@@ -146,6 +146,30 @@ def train(
             show_default=False,
         ),
     ] = "",
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE",
+            help="A table that comes out row for row as it is (countries, airports); can be "
+            "repeated. Nothing of it is protected.",
+            show_default=False,
+        ),
+    ] = None,
+    entity_rows: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --epsilon: learn from at most so many rows of one table for each person. "
+            "Default: chosen by the server.",
+            show_default=False,
+        ),
+    ] = None,
+    orphans: Annotated[
+        bool,
+        typer.Option(
+            "--orphans", help="Learn which rows refer to rows that do not exist, for generate."
+        ),
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the end.")] = False,
 ) -> None:
     """Learn a dataset; waits for the model, and Ctrl-C cancels the training."""
@@ -153,6 +177,8 @@ def train(
         raise typer.BadParameter("--delta needs --epsilon")
     if base and epsilon is not None:
         raise typer.BadParameter("--base cannot go with --epsilon: a private model starts anew")
+    if entity_rows is not None and epsilon is None:
+        raise typer.BadParameter("--entity-rows needs --epsilon")
     limit = None if time_limit is None else seconds(time_limit)
     with session.connect() as client:
         job = client.train(
@@ -166,6 +192,9 @@ def train(
             epsilon=epsilon,
             delta=delta,
             base=base,
+            keep=tuple(dict.fromkeys(keep or [])),
+            entity_rows=entity_rows,
+            orphans=orphans,
             wait=False,
         )
         if detach:

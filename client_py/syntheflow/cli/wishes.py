@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from syntheflow.client import Client
 from syntheflow.conditions import merged, parse, parse_shares
 from syntheflow.errors import SyntheflowError
 from syntheflow.values import Condition, Model
@@ -39,7 +40,8 @@ Where = Annotated[
         metavar="CONDITION",
         help="What every row must keep; can be repeated: 'age>=30', 'sex=Female', "
         "'city in [A, B]', 'city != C', 'pay is missing', 'pay is not missing'. "
-        "TABLE.COLUMN if the model has several tables.",
+        "TABLE.COLUMN if the model has several tables; 'customers.count(orders)>=3' is on the "
+        "number of a customer's orders.",
         show_default=False,
     ),
 ]
@@ -57,9 +59,34 @@ Given = Annotated[
     typer.Option(
         metavar="[TABLE=]FILE",
         help="Complete these rows: the file's cells come out as they are, the other columns "
-        "are made to fit. Any format that upload takes; its stem names the table. Can be "
-        "repeated.",
+        "and the rows that belong to them are made to fit. Any format that upload takes; its "
+        "stem names the table. TABLE=datasets/ID for rows that the server has. Can be repeated.",
         show_default=False,
+    ),
+]
+Existing = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[TABLE=]FILE",
+        help="Rows that are there already: they do not come out again, new rows may refer to "
+        "them, new keys never meet theirs. In the form of --given; can be repeated.",
+        show_default=False,
+    ),
+]
+ExistingDataset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATASET",
+        help="As --existing, with all tables of this dataset that the model has.",
+        show_default=False,
+    ),
+]
+Orphans = Annotated[
+    bool,
+    typer.Option(
+        "--orphans",
+        help="Let as many rows refer to rows that do not exist as in the real tables; needs a "
+        "model trained with --orphans.",
     ),
 ]
 FillMissing = Annotated[
@@ -85,8 +112,10 @@ class Wish:
     window: tuple[str, int, int] | None = None
     where: tuple[Condition, ...] = ()
     temperature: float = 1.0
-    given: dict[str, Path] = field(default_factory=dict)
+    given: dict[str, Path | str] = field(default_factory=dict)
     fill_missing: bool = False
+    existing: dict[str, Path | str] = field(default_factory=dict)
+    orphans: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of `Client.generate`."""
@@ -100,6 +129,8 @@ class Wish:
             "temperature": self.temperature,
             "given": self.given,
             "fill_missing": self.fill_missing,
+            "existing": self.existing,
+            "orphans": self.orphans,
         }
 
     def table_names(self, model: Model) -> tuple[str, ...]:
@@ -162,10 +193,15 @@ def conditions(model: Model, where: Sequence[str], share: Sequence[str]) -> tupl
         raise typer.BadParameter(error.message) from error
 
 
-def given_files(model: Model, given: Sequence[str]) -> dict[str, Path]:
-    """Return the files of --given by table; typer.BadParameter if one is for no table."""
+def given_files(
+    model: Model, given: Sequence[str], option: str = "--given"
+) -> dict[str, Path | str]:
+    """Return the files, or names of datasets, of --given or --existing by table.
+
+    typer.BadParameter if one is for no table, is no file, or holds nothing.
+    """
     known = [table.name for table in model.schema.tables]
-    files: dict[str, Path] = {}
+    files: dict[str, Path | str] = {}
     for text in given:
         table, mark, name = text.partition("=")
         named = bool(mark) and (table in known or not Path(text).exists())
@@ -175,12 +211,39 @@ def given_files(model: Model, given: Sequence[str]) -> dict[str, Path]:
             table = known[0] if len(known) == 1 else path.name.partition(".")[0]
         if table not in known:
             raise _no_table(model, table)
-        if not path.is_file():
-            raise typer.BadParameter(f"--given: {path} is not a file; check the path")
         if table in files:
-            raise typer.BadParameter(f"--given: table {table!r} has two files")
+            raise typer.BadParameter(f"{option}: table {table!r} has two files")
+        if named and name.startswith("datasets/"):
+            files[table] = name
+            continue
+        if not path.is_file():
+            raise typer.BadParameter(f"{option}: {path} is not a file; check the path")
+        if not path.stat().st_size:
+            raise typer.BadParameter(f"{option}: {path} is empty; give a file with rows")
         files[table] = path
     return files
+
+
+def existing_rows(
+    client: Client, model: Model, files: Sequence[str], dataset: str | None
+) -> dict[str, Path | str]:
+    """Return the rows of --existing and --existing-dataset by table.
+
+    typer.BadParameter if one makes no sense.
+    """
+    rows = given_files(model, files, "--existing")
+    if dataset is None:
+        return rows
+    found = client.get_dataset(dataset)
+    known = {table.name for table in model.schema.tables}
+    shared = [table.name for table in found.tables if table.name in known]
+    if not shared:
+        names = ", ".join(table.name for table in found.tables)
+        raise typer.BadParameter(
+            f"--existing-dataset: {found.name} has no table of {model.name}; it has {names}"
+        )
+    # A file says more than the dataset: it may be what came later.
+    return {**dict.fromkeys(shared, found.name), **rows}
 
 
 def _no_table(model: Model, name: str) -> typer.BadParameter:

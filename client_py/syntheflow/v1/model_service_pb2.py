@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from syntheflow.v1 import schema_pb2 as syntheflow_dot_v1_dot_schema__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!syntheflow/v1/model_service.proto\x12\rsyntheflow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asyntheflow/v1/schema.proto\"V\n\x0fPrivacySpending\x12\x10\n\x08spent_on\x18\x01 \x01(\t\x12\x0f\n\x07\x65psilon\x18\x02 \x01(\x01\x12\r\n\x05\x64\x65lta\x18\x03 \x01(\x01\x12\x11\n\tmechanism\x18\x04 \x01(\t\"\xb7\x02\n\tTableCard\x12\r\n\x05table\x18\x01 \x01(\t\x12\x12\n\ntrain_rows\x18\x02 \x01(\x03\x12\x14\n\x0choldout_rows\x18\x03 \x01(\x03\x12\x0f\n\x07\x63olumns\x18\x04 \x01(\x05\x12\x0e\n\x06tokens\x18\x05 \x01(\x05\x12\x12\n\nparameters\x18\x06 \x01(\x03\x12\x0e\n\x06\x65pochs\x18\x07 \x01(\x01\x12\x17\n\x0fvalidation_loss\x18\x08 \x01(\x01\x12\x15\n\rtrain_seconds\x18\t \x01(\x01\x12\x13\n\x0bowner_table\x18\n \x01(\t\x12\x12\n\ntrain_loss\x18\x0b \x01(\x01\x12\x0f\n\x07stopped\x18\x0c \x01(\t\x12\x11\n\trelations\x18\r \x03(\t\x12/\n\x07privacy\x18\x0e \x03(\x0b\x32\x1e.syntheflow.v1.PrivacySpending\"\xce\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x06schema\x18\x05 \x01(\x0b\x32\x15.syntheflow.v1.Schema\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12\x15\n\rtrain_seconds\x18\x07 \x01(\x01\x12\r\n\x05\x62ytes\x18\x08 \x01(\x03\x12(\n\x06tables\x18\t \x03(\x0b\x32\x18.syntheflow.v1.TableCard\x12\x34\n\x08versions\x18\n \x03(\x0b\x32\".syntheflow.v1.Model.VersionsEntry\x12\x34\n\x08settings\x18\x0b \x03(\x0b\x32\".syntheflow.v1.Model.SettingsEntry\x12\x12\n\nbase_model\x18\x0c \x01(\t\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rSettingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"7\n\x10GetModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.syntheflow.v1.Model\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.syntheflow.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x15\n\x13\x44\x65leteModelResponse2\x84\x02\n\x0cModelService\x12K\n\x08GetModel\x12\x1e.syntheflow.v1.GetModelRequest\x1a\x1f.syntheflow.v1.GetModelResponse\x12Q\n\nListModels\x12 .syntheflow.v1.ListModelsRequest\x1a!.syntheflow.v1.ListModelsResponse\x12T\n\x0b\x44\x65leteModel\x12!.syntheflow.v1.DeleteModelRequest\x1a\".syntheflow.v1.DeleteModelResponseB\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!syntheflow/v1/model_service.proto\x12\rsyntheflow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asyntheflow/v1/schema.proto\"V\n\x0fPrivacySpending\x12\x10\n\x08spent_on\x18\x01 \x01(\t\x12\x0f\n\x07\x65psilon\x18\x02 \x01(\x01\x12\r\n\x05\x64\x65lta\x18\x03 \x01(\x01\x12\x11\n\tmechanism\x18\x04 \x01(\t\"\xc5\x02\n\tTableCard\x12\r\n\x05table\x18\x01 \x01(\t\x12\x12\n\ntrain_rows\x18\x02 \x01(\x03\x12\x14\n\x0choldout_rows\x18\x03 \x01(\x03\x12\x0f\n\x07\x63olumns\x18\x04 \x01(\x05\x12\x0e\n\x06tokens\x18\x05 \x01(\x05\x12\x12\n\nparameters\x18\x06 \x01(\x03\x12\x0e\n\x06\x65pochs\x18\x07 \x01(\x01\x12\x17\n\x0fvalidation_loss\x18\x08 \x01(\x01\x12\x15\n\rtrain_seconds\x18\t \x01(\x01\x12\x13\n\x0bowner_table\x18\n \x01(\t\x12\x12\n\ntrain_loss\x18\x0b \x01(\x01\x12\x0f\n\x07stopped\x18\x0c \x01(\t\x12\x11\n\trelations\x18\r \x03(\t\x12/\n\x07privacy\x18\x0e \x03(\x0b\x32\x1e.syntheflow.v1.PrivacySpending\x12\x0c\n\x04keys\x18\x0f \x03(\t\"\xe3\x03\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x06schema\x18\x05 \x01(\x0b\x32\x15.syntheflow.v1.Schema\x12\x0c\n\x04seed\x18\x06 \x01(\x03\x12\x15\n\rtrain_seconds\x18\x07 \x01(\x01\x12\r\n\x05\x62ytes\x18\x08 \x01(\x03\x12(\n\x06tables\x18\t \x03(\x0b\x32\x18.syntheflow.v1.TableCard\x12\x34\n\x08versions\x18\n \x03(\x0b\x32\".syntheflow.v1.Model.VersionsEntry\x12\x34\n\x08settings\x18\x0b \x03(\x0b\x32\".syntheflow.v1.Model.SettingsEntry\x12\x12\n\nbase_model\x18\x0c \x01(\t\x12\x13\n\x0bkept_tables\x18\r \x03(\t\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a/\n\rSettingsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"7\n\x10GetModelResponse\x12#\n\x05model\x18\x01 \x01(\x0b\x32\x14.syntheflow.v1.Model\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x12ListModelsResponse\x12$\n\x06models\x18\x01 \x03(\x0b\x32\x14.syntheflow.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x12\x44\x65leteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x15\n\x13\x44\x65leteModelResponse2\x84\x02\n\x0cModelService\x12K\n\x08GetModel\x12\x1e.syntheflow.v1.GetModelRequest\x1a\x1f.syntheflow.v1.GetModelResponse\x12Q\n\nListModels\x12 .syntheflow.v1.ListModelsRequest\x1a!.syntheflow.v1.ListModelsResponse\x12T\n\x0b\x44\x65leteModel\x12!.syntheflow.v1.DeleteModelRequest\x1a\".syntheflow.v1.DeleteModelResponseB\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,25 +41,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRIVACYSPENDING']._serialized_start=113
   _globals['_PRIVACYSPENDING']._serialized_end=199
   _globals['_TABLECARD']._serialized_start=202
-  _globals['_TABLECARD']._serialized_end=513
-  _globals['_MODEL']._serialized_start=516
-  _globals['_MODEL']._serialized_end=978
-  _globals['_MODEL_VERSIONSENTRY']._serialized_start=882
-  _globals['_MODEL_VERSIONSENTRY']._serialized_end=929
-  _globals['_MODEL_SETTINGSENTRY']._serialized_start=931
-  _globals['_MODEL_SETTINGSENTRY']._serialized_end=978
-  _globals['_GETMODELREQUEST']._serialized_start=980
-  _globals['_GETMODELREQUEST']._serialized_end=1011
-  _globals['_GETMODELRESPONSE']._serialized_start=1013
-  _globals['_GETMODELRESPONSE']._serialized_end=1068
-  _globals['_LISTMODELSREQUEST']._serialized_start=1070
-  _globals['_LISTMODELSREQUEST']._serialized_end=1128
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1130
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1213
-  _globals['_DELETEMODELREQUEST']._serialized_start=1215
-  _globals['_DELETEMODELREQUEST']._serialized_end=1269
-  _globals['_DELETEMODELRESPONSE']._serialized_start=1271
-  _globals['_DELETEMODELRESPONSE']._serialized_end=1292
-  _globals['_MODELSERVICE']._serialized_start=1295
-  _globals['_MODELSERVICE']._serialized_end=1555
+  _globals['_TABLECARD']._serialized_end=527
+  _globals['_MODEL']._serialized_start=530
+  _globals['_MODEL']._serialized_end=1013
+  _globals['_MODEL_VERSIONSENTRY']._serialized_start=917
+  _globals['_MODEL_VERSIONSENTRY']._serialized_end=964
+  _globals['_MODEL_SETTINGSENTRY']._serialized_start=966
+  _globals['_MODEL_SETTINGSENTRY']._serialized_end=1013
+  _globals['_GETMODELREQUEST']._serialized_start=1015
+  _globals['_GETMODELREQUEST']._serialized_end=1046
+  _globals['_GETMODELRESPONSE']._serialized_start=1048
+  _globals['_GETMODELRESPONSE']._serialized_end=1103
+  _globals['_LISTMODELSREQUEST']._serialized_start=1105
+  _globals['_LISTMODELSREQUEST']._serialized_end=1163
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1165
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1248
+  _globals['_DELETEMODELREQUEST']._serialized_start=1250
+  _globals['_DELETEMODELREQUEST']._serialized_end=1304
+  _globals['_DELETEMODELRESPONSE']._serialized_start=1306
+  _globals['_DELETEMODELRESPONSE']._serialized_end=1327
+  _globals['_MODELSERVICE']._serialized_start=1330
+  _globals['_MODELSERVICE']._serialized_end=1590
 # @@protoc_insertion_point(module_scope)

@@ -20,7 +20,7 @@ class PrivacySpending(_message.Message):
     def __init__(self, spent_on: _Optional[str] = ..., epsilon: _Optional[float] = ..., delta: _Optional[float] = ..., mechanism: _Optional[str] = ...) -> None: ...
 
 class TableCard(_message.Message):
-    __slots__ = ("table", "train_rows", "holdout_rows", "columns", "tokens", "parameters", "epochs", "validation_loss", "train_seconds", "owner_table", "train_loss", "stopped", "relations", "privacy")
+    __slots__ = ("table", "train_rows", "holdout_rows", "columns", "tokens", "parameters", "epochs", "validation_loss", "train_seconds", "owner_table", "train_loss", "stopped", "relations", "privacy", "keys")
     TABLE_FIELD_NUMBER: _ClassVar[int]
     TRAIN_ROWS_FIELD_NUMBER: _ClassVar[int]
     HOLDOUT_ROWS_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +35,7 @@ class TableCard(_message.Message):
     STOPPED_FIELD_NUMBER: _ClassVar[int]
     RELATIONS_FIELD_NUMBER: _ClassVar[int]
     PRIVACY_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
     table: str
     train_rows: int
     holdout_rows: int
@@ -49,10 +50,11 @@ class TableCard(_message.Message):
     stopped: str
     relations: _containers.RepeatedScalarFieldContainer[str]
     privacy: _containers.RepeatedCompositeFieldContainer[PrivacySpending]
-    def __init__(self, table: _Optional[str] = ..., train_rows: _Optional[int] = ..., holdout_rows: _Optional[int] = ..., columns: _Optional[int] = ..., tokens: _Optional[int] = ..., parameters: _Optional[int] = ..., epochs: _Optional[float] = ..., validation_loss: _Optional[float] = ..., train_seconds: _Optional[float] = ..., owner_table: _Optional[str] = ..., train_loss: _Optional[float] = ..., stopped: _Optional[str] = ..., relations: _Optional[_Iterable[str]] = ..., privacy: _Optional[_Iterable[_Union[PrivacySpending, _Mapping]]] = ...) -> None: ...
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, table: _Optional[str] = ..., train_rows: _Optional[int] = ..., holdout_rows: _Optional[int] = ..., columns: _Optional[int] = ..., tokens: _Optional[int] = ..., parameters: _Optional[int] = ..., epochs: _Optional[float] = ..., validation_loss: _Optional[float] = ..., train_seconds: _Optional[float] = ..., owner_table: _Optional[str] = ..., train_loss: _Optional[float] = ..., stopped: _Optional[str] = ..., relations: _Optional[_Iterable[str]] = ..., privacy: _Optional[_Iterable[_Union[PrivacySpending, _Mapping]]] = ..., keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "dataset", "engine", "create_time", "schema", "seed", "train_seconds", "bytes", "tables", "versions", "settings", "base_model")
+    __slots__ = ("name", "dataset", "engine", "create_time", "schema", "seed", "train_seconds", "bytes", "tables", "versions", "settings", "base_model", "kept_tables")
     class VersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +81,7 @@ class Model(_message.Message):
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    KEPT_TABLES_FIELD_NUMBER: _ClassVar[int]
     name: str
     dataset: str
     engine: str
@@ -91,7 +94,8 @@ class Model(_message.Message):
     versions: _containers.ScalarMap[str, str]
     settings: _containers.ScalarMap[str, str]
     base_model: str
-    def __init__(self, name: _Optional[str] = ..., dataset: _Optional[str] = ..., engine: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., schema: _Optional[_Union[_schema_pb2.Schema, _Mapping]] = ..., seed: _Optional[int] = ..., train_seconds: _Optional[float] = ..., bytes: _Optional[int] = ..., tables: _Optional[_Iterable[_Union[TableCard, _Mapping]]] = ..., versions: _Optional[_Mapping[str, str]] = ..., settings: _Optional[_Mapping[str, str]] = ..., base_model: _Optional[str] = ...) -> None: ...
+    kept_tables: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., dataset: _Optional[str] = ..., engine: _Optional[str] = ..., create_time: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., schema: _Optional[_Union[_schema_pb2.Schema, _Mapping]] = ..., seed: _Optional[int] = ..., train_seconds: _Optional[float] = ..., bytes: _Optional[int] = ..., tables: _Optional[_Iterable[_Union[TableCard, _Mapping]]] = ..., versions: _Optional[_Mapping[str, str]] = ..., settings: _Optional[_Mapping[str, str]] = ..., base_model: _Optional[str] = ..., kept_tables: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetModelRequest(_message.Message):
     __slots__ = ("name",)

@@ -28,7 +28,7 @@ from syntheflow.v1 import job_service_pb2 as syntheflow_dot_v1_dot_job__service_
 from syntheflow.v1 import schema_pb2 as syntheflow_dot_v1_dot_schema__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%syntheflow/v1/synthesis_service.proto\x12\rsyntheflow.v1\x1a\x1egoogle/protobuf/duration.proto\x1a#syntheflow/v1/dataset_service.proto\x1a\x1fsyntheflow/v1/job_service.proto\x1a\x1asyntheflow/v1/schema.proto\"]\n\x0cUploadHeader\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x06schema\x18\x03 \x01(\x0b\x32\x15.syntheflow.v1.Schema\"Z\n\x0fUploadFileStart\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12%\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x15.syntheflow.v1.Format\"3\n\rUploadFileEnd\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"\xbf\x01\n\rUploadRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.syntheflow.v1.UploadHeaderH\x00\x12\x34\n\nfile_start\x18\x02 \x01(\x0b\x32\x1e.syntheflow.v1.UploadFileStartH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x12\x30\n\x08\x66ile_end\x18\x04 \x01(\x0b\x32\x1c.syntheflow.v1.UploadFileEndH\x00\x42\x06\n\x04part\"9\n\x0eUploadResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.syntheflow.v1.Dataset\">\n\rPrivacyBudget\x12\x0f\n\x07\x65psilon\x18\x01 \x01(\x01\x12\x12\n\x05\x64\x65lta\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_delta\"\xaf\x02\n\x0cTrainRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12-\n\ntime_limit\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\rholdout_share\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x19\n\x0crare_holders\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12-\n\x07privacy\x18\t \x01(\x0b\x32\x1c.syntheflow.v1.PrivacyBudget\x12\x12\n\nbase_model\x18\n \x01(\tB\x10\n\x0e_holdout_shareB\x0f\n\r_rare_holders\"0\n\rTrainResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job\"(\n\tTableRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\"?\n\x08RowRange\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tstart_row\x18\x02 \x01(\x03\x12\x11\n\trow_count\x18\x03 \x01(\x03\"k\n\x06Scalar\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x11\n\x07integer\x18\x02 \x01(\x03H\x00\x12\x10\n\x06number\x18\x03 \x01(\x01H\x00\x12\x11\n\x07\x62oolean\x18\x04 \x01(\x08H\x00\x12\x11\n\x07missing\x18\x05 \x01(\x08H\x00\x42\x06\n\x04kind\"1\n\x08ValueSet\x12%\n\x06values\x18\x01 \x03(\x0b\x32\x15.syntheflow.v1.Scalar\"U\n\nValueRange\x12\"\n\x03low\x18\x01 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\x12#\n\x04high\x18\x02 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\"A\n\nValueShare\x12$\n\x05value\x18\x01 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\x12\r\n\x05share\x18\x02 \x01(\x01\"8\n\x0bValueShares\x12)\n\x06shares\x18\x01 \x03(\x0b\x32\x19.syntheflow.v1.ValueShare\"\xb7\x01\n\tCondition\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12)\n\x06values\x18\x03 \x01(\x0b\x32\x17.syntheflow.v1.ValueSetH\x00\x12*\n\x05range\x18\x04 \x01(\x0b\x32\x19.syntheflow.v1.ValueRangeH\x00\x12,\n\x06shares\x18\x05 \x01(\x0b\x32\x1a.syntheflow.v1.ValueSharesH\x00\x42\x06\n\x04rule\"c\n\nCompletion\x12\r\n\x05table\x18\x01 \x01(\t\x12\x13\n\tarrow_ipc\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07\x64\x61taset\x18\x03 \x01(\tH\x00\x12\x14\n\x0c\x66ill_missing\x18\x04 \x01(\x08\x42\x08\n\x06source\"\xb7\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\r\n\x05scale\x18\x03 \x01(\x01\x12&\n\x04rows\x18\x04 \x03(\x0b\x32\x18.syntheflow.v1.TableRows\x12\x0e\n\x06tables\x18\x05 \x03(\t\x12&\n\x05range\x18\x06 \x01(\x0b\x32\x17.syntheflow.v1.RowRange\x12%\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x15.syntheflow.v1.Format\x12,\n\nconditions\x18\x08 \x03(\x0b\x32\x18.syntheflow.v1.Condition\x12\x13\n\x0btemperature\x18\t \x01(\x01\x12.\n\x0b\x63ompletions\x18\n \x03(\x0b\x32\x19.syntheflow.v1.Completion\"U\n\x10GenerateResponse\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tfirst_row\x18\x02 \x01(\x03\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"B\n\x0fValidateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"3\n\x10ValidateResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job*\x90\x01\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x46ORMAT_ARROW\x10\x01\x12\x0e\n\nFORMAT_CSV\x10\x02\x12\x0f\n\x0b\x46ORMAT_JSON\x10\x03\x12\x15\n\x11\x46ORMAT_JSON_LINES\x10\x04\x12\x12\n\x0e\x46ORMAT_PARQUET\x10\x05\x12\x10\n\x0c\x46ORMAT_EXCEL\x10\x06\x32\xbb\x02\n\x10SynthesisService\x12G\n\x06Upload\x12\x1c.syntheflow.v1.UploadRequest\x1a\x1d.syntheflow.v1.UploadResponse(\x01\x12\x42\n\x05Train\x12\x1b.syntheflow.v1.TrainRequest\x1a\x1c.syntheflow.v1.TrainResponse\x12M\n\x08Generate\x12\x1e.syntheflow.v1.GenerateRequest\x1a\x1f.syntheflow.v1.GenerateResponse0\x01\x12K\n\x08Validate\x12\x1e.syntheflow.v1.ValidateRequest\x1a\x1f.syntheflow.v1.ValidateResponseB\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%syntheflow/v1/synthesis_service.proto\x12\rsyntheflow.v1\x1a\x1egoogle/protobuf/duration.proto\x1a#syntheflow/v1/dataset_service.proto\x1a\x1fsyntheflow/v1/job_service.proto\x1a\x1asyntheflow/v1/schema.proto\"]\n\x0cUploadHeader\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x06schema\x18\x03 \x01(\x0b\x32\x15.syntheflow.v1.Schema\"Z\n\x0fUploadFileStart\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12%\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x15.syntheflow.v1.Format\"3\n\rUploadFileEnd\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"\xbf\x01\n\rUploadRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.syntheflow.v1.UploadHeaderH\x00\x12\x34\n\nfile_start\x18\x02 \x01(\x0b\x32\x1e.syntheflow.v1.UploadFileStartH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x12\x30\n\x08\x66ile_end\x18\x04 \x01(\x0b\x32\x1c.syntheflow.v1.UploadFileEndH\x00\x42\x06\n\x04part\"9\n\x0eUploadResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.syntheflow.v1.Dataset\">\n\rPrivacyBudget\x12\x0f\n\x07\x65psilon\x18\x01 \x01(\x01\x12\x12\n\x05\x64\x65lta\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_delta\"\xff\x02\n\x0cTrainRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12-\n\ntime_limit\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\rholdout_share\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x19\n\x0crare_holders\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12-\n\x07privacy\x18\t \x01(\x0b\x32\x1c.syntheflow.v1.PrivacyBudget\x12\x12\n\nbase_model\x18\n \x01(\t\x12\x13\n\x0bkeep_tables\x18\x0b \x03(\t\x12\x18\n\x0b\x65ntity_rows\x18\x0c \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07orphans\x18\r \x01(\x08\x42\x10\n\x0e_holdout_shareB\x0f\n\r_rare_holdersB\x0e\n\x0c_entity_rows\"0\n\rTrainResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job\"(\n\tTableRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\"?\n\x08RowRange\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tstart_row\x18\x02 \x01(\x03\x12\x11\n\trow_count\x18\x03 \x01(\x03\"k\n\x06Scalar\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x11\n\x07integer\x18\x02 \x01(\x03H\x00\x12\x10\n\x06number\x18\x03 \x01(\x01H\x00\x12\x11\n\x07\x62oolean\x18\x04 \x01(\x08H\x00\x12\x11\n\x07missing\x18\x05 \x01(\x08H\x00\x42\x06\n\x04kind\"1\n\x08ValueSet\x12%\n\x06values\x18\x01 \x03(\x0b\x32\x15.syntheflow.v1.Scalar\"U\n\nValueRange\x12\"\n\x03low\x18\x01 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\x12#\n\x04high\x18\x02 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\"A\n\nValueShare\x12$\n\x05value\x18\x01 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\x12\r\n\x05share\x18\x02 \x01(\x01\"8\n\x0bValueShares\x12)\n\x06shares\x18\x01 \x03(\x0b\x32\x19.syntheflow.v1.ValueShare\"\xc8\x01\n\tCondition\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12)\n\x06values\x18\x03 \x01(\x0b\x32\x17.syntheflow.v1.ValueSetH\x00\x12*\n\x05range\x18\x04 \x01(\x0b\x32\x19.syntheflow.v1.ValueRangeH\x00\x12,\n\x06shares\x18\x05 \x01(\x0b\x32\x1a.syntheflow.v1.ValueSharesH\x00\x12\x0f\n\x07rows_of\x18\x06 \x01(\tB\x06\n\x04rule\"c\n\nCompletion\x12\r\n\x05table\x18\x01 \x01(\t\x12\x13\n\tarrow_ipc\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07\x64\x61taset\x18\x03 \x01(\tH\x00\x12\x14\n\x0c\x66ill_missing\x18\x04 \x01(\x08\x42\x08\n\x06source\"K\n\x08\x45xisting\x12\r\n\x05table\x18\x01 \x01(\t\x12\x13\n\tarrow_ipc\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07\x64\x61taset\x18\x03 \x01(\tH\x00\x42\x08\n\x06source\"\xf3\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\r\n\x05scale\x18\x03 \x01(\x01\x12&\n\x04rows\x18\x04 \x03(\x0b\x32\x18.syntheflow.v1.TableRows\x12\x0e\n\x06tables\x18\x05 \x03(\t\x12&\n\x05range\x18\x06 \x01(\x0b\x32\x17.syntheflow.v1.RowRange\x12%\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x15.syntheflow.v1.Format\x12,\n\nconditions\x18\x08 \x03(\x0b\x32\x18.syntheflow.v1.Condition\x12\x13\n\x0btemperature\x18\t \x01(\x01\x12.\n\x0b\x63ompletions\x18\n \x03(\x0b\x32\x19.syntheflow.v1.Completion\x12)\n\x08\x65xisting\x18\x0b \x03(\x0b\x32\x17.syntheflow.v1.Existing\x12\x0f\n\x07orphans\x18\x0c \x01(\x08\"U\n\x10GenerateResponse\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tfirst_row\x18\x02 \x01(\x03\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"B\n\x0fValidateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"3\n\x10ValidateResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job*\x90\x01\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x46ORMAT_ARROW\x10\x01\x12\x0e\n\nFORMAT_CSV\x10\x02\x12\x0f\n\x0b\x46ORMAT_JSON\x10\x03\x12\x15\n\x11\x46ORMAT_JSON_LINES\x10\x04\x12\x12\n\x0e\x46ORMAT_PARQUET\x10\x05\x12\x10\n\x0c\x46ORMAT_EXCEL\x10\x06\x32\xbb\x02\n\x10SynthesisService\x12G\n\x06Upload\x12\x1c.syntheflow.v1.UploadRequest\x1a\x1d.syntheflow.v1.UploadResponse(\x01\x12\x42\n\x05Train\x12\x1b.syntheflow.v1.TrainRequest\x1a\x1c.syntheflow.v1.TrainResponse\x12M\n\x08Generate\x12\x1e.syntheflow.v1.GenerateRequest\x1a\x1f.syntheflow.v1.GenerateResponse0\x01\x12K\n\x08Validate\x12\x1e.syntheflow.v1.ValidateRequest\x1a\x1f.syntheflow.v1.ValidateResponseB\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,8 +36,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'syntheflow.v1.synthesis_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.syntheflow.v1P\001'
-  _globals['_FORMAT']._serialized_start=2388
-  _globals['_FORMAT']._serialized_end=2532
+  _globals['_FORMAT']._serialized_start=2622
+  _globals['_FORMAT']._serialized_end=2766
   _globals['_UPLOADHEADER']._serialized_start=186
   _globals['_UPLOADHEADER']._serialized_end=279
   _globals['_UPLOADFILESTART']._serialized_start=281
@@ -51,35 +51,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PRIVACYBUDGET']._serialized_start=679
   _globals['_PRIVACYBUDGET']._serialized_end=741
   _globals['_TRAINREQUEST']._serialized_start=744
-  _globals['_TRAINREQUEST']._serialized_end=1047
-  _globals['_TRAINRESPONSE']._serialized_start=1049
-  _globals['_TRAINRESPONSE']._serialized_end=1097
-  _globals['_TABLEROWS']._serialized_start=1099
-  _globals['_TABLEROWS']._serialized_end=1139
-  _globals['_ROWRANGE']._serialized_start=1141
-  _globals['_ROWRANGE']._serialized_end=1204
-  _globals['_SCALAR']._serialized_start=1206
-  _globals['_SCALAR']._serialized_end=1313
-  _globals['_VALUESET']._serialized_start=1315
-  _globals['_VALUESET']._serialized_end=1364
-  _globals['_VALUERANGE']._serialized_start=1366
-  _globals['_VALUERANGE']._serialized_end=1451
-  _globals['_VALUESHARE']._serialized_start=1453
-  _globals['_VALUESHARE']._serialized_end=1518
-  _globals['_VALUESHARES']._serialized_start=1520
-  _globals['_VALUESHARES']._serialized_end=1576
-  _globals['_CONDITION']._serialized_start=1579
-  _globals['_CONDITION']._serialized_end=1762
-  _globals['_COMPLETION']._serialized_start=1764
-  _globals['_COMPLETION']._serialized_end=1863
-  _globals['_GENERATEREQUEST']._serialized_start=1866
-  _globals['_GENERATEREQUEST']._serialized_end=2177
-  _globals['_GENERATERESPONSE']._serialized_start=2179
-  _globals['_GENERATERESPONSE']._serialized_end=2264
-  _globals['_VALIDATEREQUEST']._serialized_start=2266
-  _globals['_VALIDATEREQUEST']._serialized_end=2332
-  _globals['_VALIDATERESPONSE']._serialized_start=2334
-  _globals['_VALIDATERESPONSE']._serialized_end=2385
-  _globals['_SYNTHESISSERVICE']._serialized_start=2535
-  _globals['_SYNTHESISSERVICE']._serialized_end=2850
+  _globals['_TRAINREQUEST']._serialized_end=1127
+  _globals['_TRAINRESPONSE']._serialized_start=1129
+  _globals['_TRAINRESPONSE']._serialized_end=1177
+  _globals['_TABLEROWS']._serialized_start=1179
+  _globals['_TABLEROWS']._serialized_end=1219
+  _globals['_ROWRANGE']._serialized_start=1221
+  _globals['_ROWRANGE']._serialized_end=1284
+  _globals['_SCALAR']._serialized_start=1286
+  _globals['_SCALAR']._serialized_end=1393
+  _globals['_VALUESET']._serialized_start=1395
+  _globals['_VALUESET']._serialized_end=1444
+  _globals['_VALUERANGE']._serialized_start=1446
+  _globals['_VALUERANGE']._serialized_end=1531
+  _globals['_VALUESHARE']._serialized_start=1533
+  _globals['_VALUESHARE']._serialized_end=1598
+  _globals['_VALUESHARES']._serialized_start=1600
+  _globals['_VALUESHARES']._serialized_end=1656
+  _globals['_CONDITION']._serialized_start=1659
+  _globals['_CONDITION']._serialized_end=1859
+  _globals['_COMPLETION']._serialized_start=1861
+  _globals['_COMPLETION']._serialized_end=1960
+  _globals['_EXISTING']._serialized_start=1962
+  _globals['_EXISTING']._serialized_end=2037
+  _globals['_GENERATEREQUEST']._serialized_start=2040
+  _globals['_GENERATEREQUEST']._serialized_end=2411
+  _globals['_GENERATERESPONSE']._serialized_start=2413
+  _globals['_GENERATERESPONSE']._serialized_end=2498
+  _globals['_VALIDATEREQUEST']._serialized_start=2500
+  _globals['_VALIDATEREQUEST']._serialized_end=2566
+  _globals['_VALIDATERESPONSE']._serialized_start=2568
+  _globals['_VALIDATERESPONSE']._serialized_end=2619
+  _globals['_SYNTHESISSERVICE']._serialized_start=2769
+  _globals['_SYNTHESISSERVICE']._serialized_end=3084
 # @@protoc_insertion_point(module_scope)

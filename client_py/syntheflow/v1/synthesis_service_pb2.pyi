@@ -82,7 +82,7 @@ class PrivacyBudget(_message.Message):
     def __init__(self, epsilon: _Optional[float] = ..., delta: _Optional[float] = ...) -> None: ...
 
 class TrainRequest(_message.Message):
-    __slots__ = ("dataset", "model_id", "engine", "seed", "time_limit", "holdout_share", "request_id", "rare_holders", "privacy", "base_model")
+    __slots__ = ("dataset", "model_id", "engine", "seed", "time_limit", "holdout_share", "request_id", "rare_holders", "privacy", "base_model", "keep_tables", "entity_rows", "orphans")
     DATASET_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,9 @@ class TrainRequest(_message.Message):
     RARE_HOLDERS_FIELD_NUMBER: _ClassVar[int]
     PRIVACY_FIELD_NUMBER: _ClassVar[int]
     BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
+    KEEP_TABLES_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_ROWS_FIELD_NUMBER: _ClassVar[int]
+    ORPHANS_FIELD_NUMBER: _ClassVar[int]
     dataset: str
     model_id: str
     engine: str
@@ -103,7 +106,10 @@ class TrainRequest(_message.Message):
     rare_holders: int
     privacy: PrivacyBudget
     base_model: str
-    def __init__(self, dataset: _Optional[str] = ..., model_id: _Optional[str] = ..., engine: _Optional[str] = ..., seed: _Optional[int] = ..., time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., holdout_share: _Optional[float] = ..., request_id: _Optional[str] = ..., rare_holders: _Optional[int] = ..., privacy: _Optional[_Union[PrivacyBudget, _Mapping]] = ..., base_model: _Optional[str] = ...) -> None: ...
+    keep_tables: _containers.RepeatedScalarFieldContainer[str]
+    entity_rows: int
+    orphans: bool
+    def __init__(self, dataset: _Optional[str] = ..., model_id: _Optional[str] = ..., engine: _Optional[str] = ..., seed: _Optional[int] = ..., time_limit: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., holdout_share: _Optional[float] = ..., request_id: _Optional[str] = ..., rare_holders: _Optional[int] = ..., privacy: _Optional[_Union[PrivacyBudget, _Mapping]] = ..., base_model: _Optional[str] = ..., keep_tables: _Optional[_Iterable[str]] = ..., entity_rows: _Optional[int] = ..., orphans: bool = ...) -> None: ...
 
 class TrainResponse(_message.Message):
     __slots__ = ("job",)
@@ -172,18 +178,20 @@ class ValueShares(_message.Message):
     def __init__(self, shares: _Optional[_Iterable[_Union[ValueShare, _Mapping]]] = ...) -> None: ...
 
 class Condition(_message.Message):
-    __slots__ = ("table", "column", "values", "range", "shares")
+    __slots__ = ("table", "column", "values", "range", "shares", "rows_of")
     TABLE_FIELD_NUMBER: _ClassVar[int]
     COLUMN_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
     RANGE_FIELD_NUMBER: _ClassVar[int]
     SHARES_FIELD_NUMBER: _ClassVar[int]
+    ROWS_OF_FIELD_NUMBER: _ClassVar[int]
     table: str
     column: str
     values: ValueSet
     range: ValueRange
     shares: ValueShares
-    def __init__(self, table: _Optional[str] = ..., column: _Optional[str] = ..., values: _Optional[_Union[ValueSet, _Mapping]] = ..., range: _Optional[_Union[ValueRange, _Mapping]] = ..., shares: _Optional[_Union[ValueShares, _Mapping]] = ...) -> None: ...
+    rows_of: str
+    def __init__(self, table: _Optional[str] = ..., column: _Optional[str] = ..., values: _Optional[_Union[ValueSet, _Mapping]] = ..., range: _Optional[_Union[ValueRange, _Mapping]] = ..., shares: _Optional[_Union[ValueShares, _Mapping]] = ..., rows_of: _Optional[str] = ...) -> None: ...
 
 class Completion(_message.Message):
     __slots__ = ("table", "arrow_ipc", "dataset", "fill_missing")
@@ -197,8 +205,18 @@ class Completion(_message.Message):
     fill_missing: bool
     def __init__(self, table: _Optional[str] = ..., arrow_ipc: _Optional[bytes] = ..., dataset: _Optional[str] = ..., fill_missing: bool = ...) -> None: ...
 
+class Existing(_message.Message):
+    __slots__ = ("table", "arrow_ipc", "dataset")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    ARROW_IPC_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    table: str
+    arrow_ipc: bytes
+    dataset: str
+    def __init__(self, table: _Optional[str] = ..., arrow_ipc: _Optional[bytes] = ..., dataset: _Optional[str] = ...) -> None: ...
+
 class GenerateRequest(_message.Message):
-    __slots__ = ("model", "seed", "scale", "rows", "tables", "range", "format", "conditions", "temperature", "completions")
+    __slots__ = ("model", "seed", "scale", "rows", "tables", "range", "format", "conditions", "temperature", "completions", "existing", "orphans")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
@@ -209,6 +227,8 @@ class GenerateRequest(_message.Message):
     CONDITIONS_FIELD_NUMBER: _ClassVar[int]
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
+    EXISTING_FIELD_NUMBER: _ClassVar[int]
+    ORPHANS_FIELD_NUMBER: _ClassVar[int]
     model: str
     seed: int
     scale: float
@@ -219,7 +239,9 @@ class GenerateRequest(_message.Message):
     conditions: _containers.RepeatedCompositeFieldContainer[Condition]
     temperature: float
     completions: _containers.RepeatedCompositeFieldContainer[Completion]
-    def __init__(self, model: _Optional[str] = ..., seed: _Optional[int] = ..., scale: _Optional[float] = ..., rows: _Optional[_Iterable[_Union[TableRows, _Mapping]]] = ..., tables: _Optional[_Iterable[str]] = ..., range: _Optional[_Union[RowRange, _Mapping]] = ..., format: _Optional[_Union[Format, str]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., temperature: _Optional[float] = ..., completions: _Optional[_Iterable[_Union[Completion, _Mapping]]] = ...) -> None: ...
+    existing: _containers.RepeatedCompositeFieldContainer[Existing]
+    orphans: bool
+    def __init__(self, model: _Optional[str] = ..., seed: _Optional[int] = ..., scale: _Optional[float] = ..., rows: _Optional[_Iterable[_Union[TableRows, _Mapping]]] = ..., tables: _Optional[_Iterable[str]] = ..., range: _Optional[_Union[RowRange, _Mapping]] = ..., format: _Optional[_Union[Format, str]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., temperature: _Optional[float] = ..., completions: _Optional[_Iterable[_Union[Completion, _Mapping]]] = ..., existing: _Optional[_Iterable[_Union[Existing, _Mapping]]] = ..., orphans: bool = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("table", "first_row", "row_count", "data")

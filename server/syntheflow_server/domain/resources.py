@@ -112,7 +112,7 @@ class Model(Resource):
     """What training a dataset yields; the artefact lies in the blob store under its name.
 
     `settings` are those of the training, by name; `base_model` names the model that it
-    started from, if any.
+    started from, if any; `kept_tables` come out row for row as they are.
     """
 
     dataset: str
@@ -126,6 +126,7 @@ class Model(Resource):
     versions: dict[str, str] = Field(default_factory=dict)
     settings: dict[str, str] = Field(default_factory=dict)
     base_model: str = ""
+    kept_tables: tuple[str, ...] = ()
 
 
 class JobKind(StrEnum):

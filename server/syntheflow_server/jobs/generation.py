@@ -46,17 +46,17 @@ class Generator:
         """Streams by the name of the resource that they read."""
 
     async def stream(
-        self, model: Model, ref: ModelRef, spec: GenerationSpec, seeds: tuple[Seeds, ...] = ()
+        self, model: Model, ref: ModelRef, spec: GenerationSpec, given: tuple[Seeds, ...] = ()
     ) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks of a checked `spec`; the window of units moves as they are taken.
 
-        `seeds` are the rows of its completions.
+        `given` are the rows of its completions and the existing ones.
         """
         asked = time.monotonic()
         with self._reading(model.name):
             async with (
                 self._place(),
-                aclosing(self._chunks(model, ref, spec, seeds)) as chunks,
+                aclosing(self._chunks(model, ref, spec, given)) as chunks,
                 aclosing(self._measured(chunks, spec.format, asked)) as measured,
             ):
                 async for chunk in measured:
@@ -74,17 +74,19 @@ class Generator:
                 self.idle.set()
 
     async def _chunks(
-        self, model: Model, ref: ModelRef, spec: GenerationSpec, seeds: tuple[Seeds, ...]
+        self, model: Model, ref: ModelRef, spec: GenerationSpec, given: tuple[Seeds, ...]
     ) -> AsyncGenerator[Chunk, None]:
         stream = self._pool.stream()
         tables = tables_of(model, spec)
         asked = _asked(spec)
         assembly = Assembly(spec.format, {t: model.data_schema.table(t).arrow for t in tables})
-        stored = [s.source.dataset for s in seeds if isinstance(s.source, StoredRows)]
+        stored = [s.source.dataset for s in given if isinstance(s.source, StoredRows)]
+        existing = tuple(rows for rows in given if rows.field == "existing")
+        seeds = tuple(rows for rows in given if rows.field != "existing")
         async with AsyncExitStack() as held:
             with self._reading(*stored):  # only so long: the plan holds the rows
                 plan = await held.enter_async_context(
-                    self._plans.use(stream, ref, asked, tables, seeds)
+                    self._plans.use(stream, ref, asked, tables, seeds, existing)
                 )
             window = (spec.range.start, spec.range.count) if spec.range else None
             selection: Selection = await self._pool.submit(
@@ -173,4 +175,5 @@ def _asked(spec: GenerationSpec) -> Spec:
         dict(spec.conditions),
         spec.temperature,
         spec.fill_missing,
+        spec.orphans,
     )

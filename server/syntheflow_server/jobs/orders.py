@@ -10,6 +10,7 @@ from syntheflow_server.domain.resources import Dataset, Model, TrainOrder
 _LARGEST_HOLDOUT = 0.5
 _LARGEST_EPSILON = 1_000.0
 _MOST_HOLDERS = 1_000_000
+_MOST_ENTITY_ROWS = 1_000_000
 
 
 def check_order(order: TrainOrder, engines: Collection[str]) -> None:
@@ -49,8 +50,45 @@ def check_order(order: TrainOrder, engines: Collection[str]) -> None:
             "base_model cannot go with privacy, whose budget paid for nothing that it knows",
             not order.base_model or epsilon is None,
         ),
+        (
+            "entity_rows",
+            "entity_rows must be 1 to 1,000,000",
+            order.entity_rows is None or 1 <= order.entity_rows <= _MOST_ENTITY_ROWS,
+        ),
+        (
+            "entity_rows",
+            "entity_rows needs privacy, whose noise it bounds",
+            order.entity_rows is None or epsilon is not None,
+        ),
     )
     _refuse(tuple(Violation(field=f, rule=rule) for f, rule, fine in rules if not fine))
+
+
+def check_keep(order: TrainOrder, dataset: Dataset) -> None:
+    """Raise InvalidArgumentError unless the tables of `order.keep` can stay as they are."""
+    _refuse(tuple(_keep_faults(order, dataset)))
+
+
+def _keep_faults(order: TrainOrder, dataset: Dataset) -> Iterator[Violation]:
+    schema = dataset.data_schema
+    for table in order.keep:
+        if table not in schema.table_names:
+            known = ", ".join(schema.table_names)
+            rule = f"keep_tables: {dataset.name} has no table {table!r}; it has {known}"
+            yield Violation(field="keep_tables", table=table, rule=rule)
+            continue
+        for key in schema.references_from(table):
+            if key.parent_table not in order.keep:
+                rule = (
+                    f"keep_tables: table {table!r} refers to {key.parent_table!r} ({key}), which is"
+                    f" not kept; keep {key.parent_table!r} too"
+                )
+                yield Violation(
+                    field="keep_tables", table=table, column=key.child_columns[0], rule=rule
+                )
+    if set(schema.table_names) <= set(order.keep):
+        rule = "keep_tables: every table is kept, so there is nothing to learn; leave one out"
+        yield Violation(field="keep_tables", rule=rule)
 
 
 def check_base(order: TrainOrder, base: Model, dataset: Dataset) -> None:

@@ -40,15 +40,16 @@ class Plans:
         spec: Spec,
         tables: tuple[str, ...],
         seeds: tuple[Seeds, ...] = (),
+        existing: tuple[Seeds, ...] = (),
     ) -> AsyncIterator[Path]:
         """Give the file of the plan for `tables`, made if need be; it stays while in use.
 
         The making is cancelled when the last stream that waits for it goes away.
         """
-        key = _key(model, spec, tables, seeds)
+        key = _key(model, spec, tables, (*seeds, *existing))
         # To the end: the order of use decides which unused plan goes first.
         plan = self._plans.pop(key, None) or self._begin(
-            stream, PlanTask(model, spec, tables, self._directory / f"{key}.plan", seeds)
+            stream, PlanTask(model, spec, tables, self._directory / f"{key}.plan", seeds, existing)
         )
         self._plans[key] = plan
         plan.users += 1
@@ -92,7 +93,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _key(model: ModelRef, spec: Spec, tables: tuple[str, ...], seeds: tuple[Seeds, ...]) -> str:
-    given = sorted((rows.table.name, rows.key) for rows in seeds)
+def _key(model: ModelRef, spec: Spec, tables: tuple[str, ...], rows: tuple[Seeds, ...]) -> str:
+    given = sorted((one.field, one.table.name, one.key) for one in rows)
     text = json.dumps([model.key, asdict(spec), sorted(tables), given], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

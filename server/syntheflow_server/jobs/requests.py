@@ -53,24 +53,29 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What the values of one column must be: `values`, or `low` to `high`, or `shares`."""
+    """What the values of one column must be: `values`, or `low` to `high`, or `shares`.
 
-    column: str
+    With `rows_of` instead of `column` it is on the number of rows of that child table.
+    """
+
+    column: str = ""
     values: tuple[Scalar, ...] = ()
     low: Scalar = None
     high: Scalar = None
     shares: tuple[tuple[Scalar, float], ...] = ()
+    rows_of: str = ""
 
     def fields(self) -> dict[str, Any]:
         """Return what is said, in the words of the engine's Condition."""
         said = {"values": self.values, "low": self.low, "high": self.high, "shares": self.shares}
         rule = {name: value for name, value in said.items() if value is not None and value != ()}
-        return {"column": self.column, **rule}
+        subject = {"rows_of": self.rows_of} if self.rows_of else {"column": self.column}
+        return {**subject, **rule}
 
 
 @dataclass(frozen=True, slots=True)
-class Completion:
-    """Rows of a table to be completed: an Arrow IPC stream, or the name of a dataset."""
+class GivenRows:
+    """Rows of a table that a request hands over: an Arrow IPC stream, or a dataset's name."""
 
     table: str
     source: bytes | str
@@ -83,7 +88,8 @@ class GenerationSpec:
     `rows` gives the size of single tables, others follow `scale`; `tables` empty
     means all. `range` asks for a window of one table and excludes `tables`.
     `conditions` go by table. With `fill_missing` the missing cells of `completions`
-    are drawn too.
+    are drawn too. `existing` rows are there already; with `orphans` as many rows refer
+    to rows that do not exist as in the real tables.
     """
 
     model: str
@@ -95,8 +101,10 @@ class GenerationSpec:
     format: str = "arrow"
     conditions: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
     temperature: float = 1.0
-    completions: tuple[Completion, ...] = ()
+    completions: tuple[GivenRows, ...] = ()
     fill_missing: bool = False
+    existing: tuple[GivenRows, ...] = ()
+    orphans: bool = False
 
 
 @dataclass(frozen=True, slots=True)

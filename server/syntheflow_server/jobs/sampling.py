@@ -44,6 +44,7 @@ class Spec:
     conditions: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
     temperature: float = 1.0
     fill_missing: bool = False
+    orphans: bool = False
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of the engine's SampleSpec."""
@@ -58,6 +59,7 @@ class Spec:
             "conditions": conditions,
             "temperature": self.temperature,
             "fill_missing": self.fill_missing,
+            "orphans": self.orphans,
         }
 
 
@@ -65,7 +67,8 @@ class Spec:
 class PlanTask:
     """Make the plan of a spec for `tables` and save it as `path`; answers None.
 
-    `seeds` are rows to be completed; the plan holds them from then on.
+    `seeds` are rows to be completed, `existing` rows that are there already; the plan
+    holds them from then on.
     """
 
     model: ModelRef
@@ -73,13 +76,16 @@ class PlanTask:
     tables: tuple[str, ...]
     path: Path
     seeds: tuple[Seeds, ...] = ()
+    existing: tuple[Seeds, ...] = ()
 
     def run(self, worker: Worker) -> None:
         """Do it."""
         module, sampler = worker.sampler(self.model)
         spec = module.SampleSpec(**self.spec.fields())
         seeds = {given.table.name: given.read() for given in self.seeds}
-        plan = sampler.plan(spec, worker.check, frozenset(self.tables), seeds)
+        existing = {given.table.name: given.read() for given in self.existing}
+        asked = (spec, worker.check, frozenset(self.tables), seeds)
+        plan = sampler.plan(*asked, existing=existing) if existing else sampler.plan(*asked)
         draft = self.path.with_name(f"{self.path.name}.{new_id()}")
         plan.save(draft)
         draft.rename(self.path)

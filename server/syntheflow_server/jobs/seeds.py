@@ -1,4 +1,4 @@
-"""Rows to be completed: where they lie, and how they become rows of a model's table."""
+"""Rows that a request hands over: where they lie, and how they become a model's rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from syntheflow_server.domain.schema import Table
 from syntheflow_server.store.tables import StoredTable, file_of
 
 MOST_ROWS = 10_000_000
-_FIELD = "completions"
 _FILE_MARK = b"ARROW1"
 
 
@@ -30,11 +29,15 @@ class StoredRows:
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """Rows given for `table` of a model; they are read by the worker that makes the plan."""
+    """Rows given for `table` of a model; they are read by the worker that makes the plan.
+
+    `field` is the request's field that gave them: completions or existing.
+    """
 
     table: Table
     source: bytes | StoredRows
-    fill_missing: bool
+    fill_missing: bool = False
+    field: str = "completions"
 
     @property
     def key(self) -> str:
@@ -51,7 +54,7 @@ class Seeds:
         columns = self._inline() if isinstance(self.source, bytes) else self._stored(self.source)
         for name, values in columns.items():
             if len(values) > MOST_ROWS:
-                raise self._fault(f"at most {MOST_ROWS:,} rows can be completed at once", "")
+                raise self._fault(f"at most {MOST_ROWS:,} rows can be given at once", "")
             columns[name] = self._typed(name, values)
         return pa.table(columns)
 
@@ -97,33 +100,39 @@ class Seeds:
             rule = f"column {name!r}: not every given value can be read as {column.type}"
             raise self._fault(rule, name)
         if typed.null_count and not column.nullable and not self.fill_missing:
-            rule = (
-                f"column {name!r} is never missing, but {typed.null_count} given cells are;"
-                " ask for missing cells to be filled"
-            )
+            rule = f"column {name!r} is never missing, but {typed.null_count} given cells are"
+            if self.field == "completions":
+                rule += "; ask for missing cells to be filled"
             raise self._fault(rule, name)
         return typed
 
     def _fault(self, rule: str, column: str) -> InvalidArgumentError:
-        return fault(self.table.name, rule, column)
+        return fault(self.table.name, rule, column, self.field)
 
 
-def fault(table: str, rule: str, column: str = "") -> InvalidArgumentError:
-    """Return the error for rows of `table` that cannot be completed."""
-    told = f"table {table!r}: {rule}"
+def fault(
+    table: str, rule: str, column: str = "", field: str = "completions"
+) -> InvalidArgumentError:
+    """Return the error for rows of `table` that cannot be taken."""
+    told = (
+        f"{field}: table {table!r}: {rule}" if field == "existing" else f"table {table!r}: {rule}"
+    )
     return InvalidArgumentError(
         told,
-        reason="COMPLETION_INVALID",
-        violations=(Violation(field=_FIELD, table=table, column=column, rule=told),),
+        reason="EXISTING_INVALID" if field == "existing" else "COMPLETION_INVALID",
+        violations=(Violation(field=field, table=table, column=column, rule=told),),
         metadata={"table": table},
     )
 
 
-def stored_rows(dataset: Dataset, key: str, directory: Path, table: str) -> StoredRows:
+def stored_rows(
+    dataset: Dataset, key: str, directory: Path, table: str, field: str = "completions"
+) -> StoredRows:
     """Return the rows that a dataset holds for `table`: its table of that name or its only one."""
     tables = dataset.data_schema.tables
     found = [t for t in tables if t.name == table] or [t for t in tables if len(tables) == 1]
     if not found:
         names = ", ".join(t.name for t in tables)
-        raise fault(table, f"{dataset.name} has no table of that name; it has {names}")
+        rule = f"{dataset.name} has no table of that name; it has {names}"
+        raise fault(table, rule, field=field)
     return StoredRows(dataset.name, key, directory, found[0])

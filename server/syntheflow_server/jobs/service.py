@@ -29,9 +29,9 @@ from syntheflow_server.jobs.checkpoints import Checkpoints
 from syntheflow_server.jobs.claims import Claims
 from syntheflow_server.jobs.generation import Generator
 from syntheflow_server.jobs.ledger import Note
-from syntheflow_server.jobs.orders import check_base, check_order
+from syntheflow_server.jobs.orders import check_base, check_keep, check_order
 from syntheflow_server.jobs.readiness import Readiness
-from syntheflow_server.jobs.requests import Chunk, Completion, GenerationSpec, StagedUpload
+from syntheflow_server.jobs.requests import Chunk, GenerationSpec, GivenRows, StagedUpload
 from syntheflow_server.jobs.runner import Runner, Work
 from syntheflow_server.jobs.sampling import ModelRef
 from syntheflow_server.jobs.seeds import Seeds, stored_rows
@@ -144,6 +144,9 @@ class Service(Shelf):
         epsilon: float | None = None,
         delta: float | None = None,
         base_model: str = "",
+        keep: tuple[str, ...] = (),
+        entity_rows: int | None = None,
+        orphans: bool = False,
         request_id: str = "",
     ) -> Job:
         """Queue the training of a model and return the job at once; see TrainOrder."""
@@ -157,11 +160,15 @@ class Service(Shelf):
             epsilon=epsilon,
             delta=delta,
             base_model=base_model,
+            keep=keep,
+            entity_rows=entity_rows,
+            orphans=orphans,
         )
         check_order(order, self._workshop.engines)
 
         async def act(note: Note) -> Job:
             source = await self.get_dataset(dataset)
+            check_keep(order, source)
             if base_model:
                 check_base(order, await self.get_model(base_model), source)
             named = order.model_copy(update={"model": await self._model_name(source, model_id)})
@@ -238,8 +245,9 @@ class Service(Shelf):
             directory=self._blobs.path(model.name),
         )
         check_spec(model, spec)
-        seeds = tuple([await self._seeds(model, given, spec) for given in spec.completions])
-        async with aclosing(self._generator.stream(model, ref, spec, seeds)) as chunks:
+        given = [await self._rows(model, one, "completions", spec) for one in spec.completions]
+        given += [await self._rows(model, one, "existing", spec) for one in spec.existing]
+        async with aclosing(self._generator.stream(model, ref, spec, tuple(given))) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -261,15 +269,18 @@ class Service(Shelf):
         self._claims.add(job.name, reads=reads, makes=order.model)
         return work
 
-    async def _seeds(self, model: Model, given: Completion, spec: GenerationSpec) -> Seeds:
-        """Return where the rows of a completion lie."""
+    async def _rows(
+        self, model: Model, given: GivenRows, field: str, spec: GenerationSpec
+    ) -> Seeds:
+        """Return where the rows of a completion, or existing ones, lie."""
         table = model.data_schema.table(given.table)
+        fill = spec.fill_missing and field == "completions"
         if isinstance(given.source, bytes):
-            return Seeds(table, given.source, spec.fill_missing)
+            return Seeds(table, given.source, fill, field)
         dataset = await self.get_dataset(given.source)
         folder = self._blobs.path(dataset.name)
-        rows = stored_rows(dataset, etag_of(dataset), folder, given.table)
-        return Seeds(table, rows, spec.fill_missing)
+        rows = stored_rows(dataset, etag_of(dataset), folder, given.table, field)
+        return Seeds(table, rows, fill, field)
 
     async def _model_name(self, dataset: Dataset, model_id: str) -> str:
         if model_id:

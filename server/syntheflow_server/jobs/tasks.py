@@ -113,6 +113,9 @@ def train(report: Reporter, task: TrainTask, out: Path) -> Trained:
         rare_holders=order.rare_holders,
         epsilon=order.epsilon,
         delta=order.delta,
+        keep=order.keep,
+        entity_rows=order.entity_rows,
+        orphans=order.orphans,
     )
 
     def tell(progress: Any) -> None:

@@ -51,6 +51,9 @@ def _table_faults(model: Model, spec: GenerationSpec) -> Iterator[Violation]:
     named = [("rows", t) for t in spec.rows] + [("tables", t) for t in spec.tables]
     named += [("conditions", t) for t in spec.conditions]
     named += [("completions", given.table) for given in spec.completions]
+    named += [("existing", given.table) for given in spec.existing]
+    rules = [rule for conditions in spec.conditions.values() for rule in conditions]
+    named += [("conditions", rule.rows_of) for rule in rules if rule.rows_of]
     if spec.range is not None:
         named.append(("range", spec.range.table))
         if spec.tables:
@@ -65,7 +68,16 @@ def _wish_faults(model: Model, spec: GenerationSpec) -> Iterator[Violation]:
     known = {table.name: table.column_names for table in model.data_schema.tables}
     for table, conditions in spec.conditions.items():
         for condition in conditions:
-            if table in known and condition.column not in known[table]:
+            child = condition.rows_of
+            if table in known and child in known:
+                if not any(
+                    key.parent_table == table for key in model.data_schema.references_from(child)
+                ):
+                    rule = (
+                        f"table {child!r} does not refer to table {table!r}; it has no rows of it"
+                    )
+                    yield Violation(field="conditions", table=table, rule=rule)
+            elif table in known and not child and condition.column not in known[table]:
                 yield Violation(
                     field="conditions",
                     table=table,

@@ -160,6 +160,7 @@ def _trained_model(dataset: Dataset, order: TrainOrder, trained: tasks.Trained) 
         versions=trained.versions,
         settings=settings_of(order),
         base_model=order.base_model,
+        kept_tables=order.keep,
     )
 
 
@@ -173,6 +174,9 @@ def settings_of(order: TrainOrder) -> dict[str, str]:
         "rare_holders": order.rare_holders,
         "privacy.epsilon": order.epsilon,
         "privacy.delta": order.delta,
+        "keep_tables": ", ".join(order.keep) or None,
+        "entity_rows": order.entity_rows,
+        "orphans": "learned" if order.orphans else None,
     }
     return {name: str(value) for name, value in settings.items() if value is not None}
 

@@ -54,6 +54,7 @@ def model_message(model: Model) -> model_service_pb2.Model:
         versions=model.versions,
         settings=model.settings,
         base_model=model.base_model,
+        kept_tables=model.kept_tables,
     )
 
 

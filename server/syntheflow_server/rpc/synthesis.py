@@ -16,12 +16,18 @@ from syntheflow_server.rpc.checks import LARGEST_SCALE, MOST_ROWS, Checks
 from syntheflow_server.rpc.formats import OUTPUT_FORMATS
 from syntheflow_server.rpc.fragments import fragment_bytes
 from syntheflow_server.rpc.messages import dataset_message, job_message
-from syntheflow_server.rpc.wishes import completions_of, conditions_of, temperature_of
+from syntheflow_server.rpc.wishes import (
+    completions_of,
+    conditions_of,
+    existing_of,
+    temperature_of,
+)
 
 SERVICE = "syntheflow.v1.SynthesisService"
 DEFAULT_HOLDOUT_SHARE = 0.1
 DEFAULT_RARE_HOLDERS = 3
 MOST_RARE_HOLDERS = 1_000_000
+MOST_ENTITY_ROWS = 1_000_000
 LARGEST_EPSILON = 1_000
 LONGEST_TRAINING_SECONDS = 366 * 24 * 3600.0
 
@@ -120,6 +126,14 @@ def training_settings(request: synthesis_service_pb2.TrainRequest) -> dict[str, 
             checks.rule("privacy.delta", "must be above 0 and below 1", holds=0 < delta < 1)
     if request.base_model:
         checks.name("base_model", request.base_model, "models")
+    for at, table in enumerate(request.keep_tables):
+        checks.text(f"keep_tables[{at}]", table)
+    checks.distinct("keep_tables", request.keep_tables)
+    entity_rows = request.entity_rows if request.HasField("entity_rows") else None
+    if entity_rows is not None:
+        checks.between("entity_rows", entity_rows, 1, MOST_ENTITY_ROWS)
+        bounded = request.HasField("privacy")
+        checks.rule("entity_rows", "needs privacy, whose noise it bounds", holds=bounded)
     checks.done()
     return {
         "model_id": request.model_id,
@@ -131,6 +145,9 @@ def training_settings(request: synthesis_service_pb2.TrainRequest) -> dict[str, 
         "epsilon": epsilon,
         "delta": delta,
         "base_model": request.base_model,
+        "keep": tuple(request.keep_tables),
+        "entity_rows": entity_rows,
+        "orphans": request.orphans,
     }
 
 
@@ -152,6 +169,7 @@ def generation_spec(request: synthesis_service_pb2.GenerateRequest) -> Generatio
     window = _window(request, checks)
     conditions = conditions_of(request, checks)
     completions, fill_missing = completions_of(request, checks)
+    existing = existing_of(request, checks)
     temperature = temperature_of(request, checks)
     checks.done()
     return GenerationSpec(
@@ -166,6 +184,8 @@ def generation_spec(request: synthesis_service_pb2.GenerateRequest) -> Generatio
         temperature=temperature,
         completions=completions,
         fill_missing=fill_missing,
+        existing=existing,
+        orphans=request.orphans,
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from support.rooms import arrow, streamed, upload
 from syntheflow_server.domain.errors import InvalidArgumentError, NotFoundError
-from syntheflow_server.jobs.requests import Completion, Condition, GenerationSpec
+from syntheflow_server.jobs.requests import Condition, GenerationSpec, GivenRows
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -39,16 +39,16 @@ async def test_a_condition_reaches_every_unit_and_is_part_of_the_plan(rooms):
 
 
 async def test_given_rows_come_out_as_they_were_given(rooms):
-    given = Completion("sales", ipc(name=["a", "b", "c"] * 700))
+    given = GivenRows("sales", ipc(name=["a", "b", "c"] * 700))
     made = await sales(rooms, spec(completions=(given,)))
     assert made["name"].to_pylist() == ["a", "b", "c"] * 700
-    other = Completion("sales", ipc(name=["a", "b"]))
+    other = GivenRows("sales", ipc(name=["a", "b"]))
     assert (await sales(rooms, spec(completions=(other,))))["name"].to_pylist() == ["a", "b"]
 
 
 async def test_given_rows_may_lie_in_a_dataset_which_is_free_once_they_are_read(rooms):
     await upload(rooms.service, "given", some=pa.table({"n": ["7", "8"]}))
-    wanted = spec(completions=(Completion("sales", "datasets/given"),))
+    wanted = spec(completions=(GivenRows("sales", "datasets/given"),))
     stream = rooms.service.generate(wanted)
     await anext(stream)
     await rooms.service.delete_dataset("datasets/given")
@@ -61,7 +61,7 @@ async def test_given_rows_may_lie_in_a_dataset_which_is_free_once_they_are_read(
 
 async def test_rows_that_do_not_fit_the_model_are_refused(rooms):
     with pytest.raises(InvalidArgumentError, match="'height'"):
-        await streamed(rooms.service, spec(completions=(Completion("sales", ipc(height=[1])),)))
+        await streamed(rooms.service, spec(completions=(GivenRows("sales", ipc(height=[1])),)))
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ async def test_rows_that_do_not_fit_the_model_are_refused(rooms):
         ({"conditions": {"cars": (Condition("n", low=1),)}}, "no table 'cars'"),
         ({"conditions": {"sales": (Condition("cars", low=1),)}}, "no column 'cars'"),
         ({"temperature": 0.0}, "temperature"),
-        ({"completions": (Completion("cars", b"x"),)}, "no table 'cars'"),
-        ({"completions": (Completion("sales", b"x"),), "rows": {"sales": 3}}, "leave out its rows"),
+        ({"completions": (GivenRows("cars", b"x"),)}, "no table 'cars'"),
+        ({"completions": (GivenRows("sales", b"x"),), "rows": {"sales": 3}}, "leave out its rows"),
         ({"fill_missing": True}, "needs rows"),
     ],
 )

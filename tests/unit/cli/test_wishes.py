@@ -9,7 +9,7 @@ import pytest
 
 from support import scripted
 from syntheflow_server.domain.resources import JobState
-from syntheflow_server.jobs.requests import Condition
+from syntheflow_server.jobs.requests import Condition, GivenRows
 
 
 def asked(served):
@@ -58,9 +58,42 @@ def test_a_given_file_can_be_for_a_table_of_another_name(shell, served):
     assert asked(served).completions[0].table == "people"
 
 
+def test_numbers_of_children_existing_rows_and_orphans_are_handed_on(shell, served):
+    Path("people.csv").write_text("id\n1\n")
+    shell.run(
+        "generate", "hr", "--out", "o", "--where", "people.count(pets)>=3",
+        "--existing", "people.csv", "--orphans",
+    )  # fmt: skip
+    spec = asked(served)
+    assert spec.conditions == {"people": (Condition(rows_of="pets", low=3),)}
+    assert [rows.table for rows in spec.existing] == ["people"]
+    assert spec.orphans
+
+
+def test_an_existing_dataset_gives_all_tables_that_the_model_has(shell, served):
+    shell.run("generate", "alone", "--out", "o", "--existing-dataset", "hr")
+    assert asked(served).existing == (GivenRows("people", "datasets/hr"),)
+    Path("later.csv").write_text("id\n1\n")
+    shell.run(
+        "generate", "hr", "--out", "o", "--existing-dataset", "hr", "--existing", "pets=later.csv"
+    )
+    sources = {rows.table: rows.source for rows in asked(served).existing}
+    assert sources["people"] == "datasets/hr"
+    assert sources["pets"].startswith("datasets/given-")
+
+
+def test_given_rows_may_lie_on_the_server(shell, served):
+    shell.run("generate", "hr", "--out", "o", "--given", "people=datasets/hr")
+    assert asked(served).completions == (GivenRows("people", "datasets/hr"),)
+
+
 @pytest.mark.parametrize(
     ("words", "words_told"),
     [
+        (["--existing", "none.csv"], "no table 'none'"),
+        (["--existing", "people=none.csv"], "--existing: none.csv is not a file"),
+        (["--existing", "people=empty.csv"], "empty.csv is empty"),
+        (["--where", "pets.count(people)>=1"], "no table 'people' refers to pets"),
         (["--where", "height>3"], "no table has such a column"),
         (["--where", "people.id=x"], "'x' is no int64"),
         (["--where", "people.id=1", "--where", "people.id>3"], "cannot be put together"),
@@ -74,6 +107,7 @@ def test_a_given_file_can_be_for_a_table_of_another_name(shell, served):
 )
 def test_wishes_that_make_no_sense_are_told(shell, words, words_told):
     Path("people.csv").write_text("name\na\n")
+    Path("empty.csv").touch()
     assert words_told in told(shell.run("generate", "hr", *words, code=2))
 
 
@@ -88,6 +122,18 @@ def test_a_training_is_guarded_and_starts_from_a_model(shell, served):
     assert (warm["rare_holders"], warm["base_model"], warm["epsilon"]) == (5, "models/alone", None)
     assert "starts anew" in told(shell.run("train", "hr", "--epsilon", 3, "--base", "x", code=2))
     assert "--delta needs --epsilon" in told(shell.run("train", "hr", "--delta", 1e-6, code=2))
+
+
+def test_a_training_keeps_tables_bounds_persons_and_learns_orphans(shell, served):
+    served.service.jobs["jobs/one"] = [
+        scripted.job(state=JobState.SUCCEEDED, result="models/hr", progress=1.0)
+    ]
+    words = ["--keep", "pets", "--keep", "pets", "--epsilon", 3, "--entity-rows", 9, "--orphans"]
+    shell.run("train", "hr", *words)
+    settings = next(call[1][1] for call in served.service.calls if call[0] == "train")
+    assert (settings["keep"], settings["entity_rows"], settings["orphans"]) == (("pets",), 9, True)
+    told_why = told(shell.run("train", "hr", "--entity-rows", 9, code=2))
+    assert "--entity-rows needs --epsilon" in told_why
 
 
 def test_a_models_card_is_written(shell):

@@ -24,6 +24,7 @@ def model() -> Model:
             "train_loss": 1.125,
             "stopped": "the validation loss stopped falling",
             "relations": ("total = net + tax", "code follows from name"),
+            "keys": ("manager refers to people; 3 of 9 rows refer to nobody",),
             "privacy": (spent, spent),
         }
     )
@@ -32,6 +33,7 @@ def model() -> Model:
             "tables": (people, plain.tables[1]),
             "settings": {"rare_holders": "5", "privacy.epsilon": "3.0"},
             "base_model": "models/before",
+            "kept_tables": ("pets",),
         }
     )
     return messages.model(model_message(private))
@@ -41,6 +43,7 @@ FACTS = (
     "models/hr", "datasets/hr", "models/before", "2026-01-02 03:04:05 UTC", "12.5 s", "2,250",
     "1.125", "1.250", "the validation loss stopped falling", "total = net + tax", "network",
     "rare_holders 5", "torch 2", "epsilon 3, delta 2e-06",
+    "manager refers to people; 3 of 9 rows refer to nobody", "kept as they are",
 )  # fmt: skip
 
 
@@ -63,6 +66,8 @@ def test_the_card_as_json(model):
     assert facts["name"] == "models/hr"
     assert facts["tables"][0]["relations"] == ["total = net + tax", "code follows from name"]
     assert facts["tables"][0]["privacy"][0]["mechanism"] == "DP-SGD <b>"
+    assert facts["tables"][0]["keys"] == ["manager refers to people; 3 of 9 rows refer to nobody"]
+    assert facts["kept_tables"] == ["pets"]
     assert facts["privacy_spent"] == {"epsilon": 3.0, "delta": 2e-6}
     assert (facts["train_rows"], facts["parameters"]) == (4_500, 2_000)
     assert "schema" not in facts

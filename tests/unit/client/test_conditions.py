@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from syntheflow import Column, Condition, Schema, SyntheflowError, Table
+from syntheflow import Column, Condition, ForeignKey, Schema, SyntheflowError, Table
 from syntheflow.conditions import merged, parse, parse_shares
 
 
@@ -31,6 +31,10 @@ ONE = Schema(
             **{"hours per week": "int64", "net.worth": "int64", "x>y": "string"},
         ),
     )
+)
+SHOP = Schema(
+    (table("customers", city="string"), table("my orders", id="int64"), table("stock", n="int64")),
+    (ForeignKey("my orders", ("customer",), "customers", ("id",)),),
 )
 TWO = Schema((table("shop", city="string", rent="int64"), table("buyer", city="string")))
 
@@ -117,6 +121,44 @@ def test_what_a_text_means(text, meaning):
 )
 def test_what_cannot_be_understood_is_told(text, words):
     assert words in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("customers.count(my orders)>=3", {"low": 3}),
+        ("customers.count( 'my orders' )>=3".replace("'", '"'), {"low": 3}),
+        ("`customers`.count(my orders) > 3", {"low": 4}),
+        ("customers.count(my orders)<3", {"high": 2}),
+        ("customers.count(my orders) = 0", {"values": (0,)}),
+        ("customers.count(my orders) in [1, 2]", {"values": (1, 2)}),
+    ],
+)
+def test_a_number_of_children_can_be_asked_for(text, meaning):
+    assert parse(text, SHOP) == Condition(table="customers", rows_of="my orders", **meaning)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("customers.count(stock)>=3", "no table 'stock' refers to customers; there is my orders"),
+        ("stock.count(customers)>=3", "there is none"),
+        ("customers.count(my orders)", "TABLE.count(CHILD) OPERATOR NUMBER"),
+        ("customers.count(my orders)>=x", "no int64"),
+        ("customers.count(my orders)=-1", "a whole number from 0 on"),
+        ("customers.count(my orders)<0", "a whole number from 0 on"),
+        ("customers.count(my orders)!=3", "with =, in"),
+        ("customers.count(my orders) is missing", "a whole number"),
+    ],
+)
+def test_a_number_of_children_that_makes_no_sense_is_told(text, words):
+    assert words in refused(text, SHOP)
+
+
+def test_two_bounds_of_a_number_of_children_make_one_range():
+    texts = ("customers.count(my orders)>=3", "customers.count(my orders)<=5")
+    rule = Condition(table="customers", rows_of="my orders", low=3, high=5)
+    assert merged(parse(text, SHOP) for text in texts) == (rule,)
 
 
 def test_a_model_of_several_tables_needs_the_table_where_it_is_not_clear():

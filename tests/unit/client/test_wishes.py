@@ -112,8 +112,45 @@ def test_what_was_uploaded_is_deleted_also_after_a_failure(client, served, tmp_p
 
 def test_a_dataset_of_the_users_own_is_named_and_stays(client, served):
     client.tables("alone", given={"people": "datasets/hr"})
-    assert asked(served).completions == (requests.Completion("people", "datasets/hr"),)
+    assert asked(served).completions == (requests.GivenRows("people", "datasets/hr"),)
     assert "datasets/hr" in served.service.datasets
+
+
+def test_existing_rows_go_along_in_the_form_of_given_ones(client, served, tmp_path):
+    there = pa.table({"id": [1, 2]})
+    client.tables("hr", existing={"people": there, "pets": "datasets/hr"}, orphans=True)
+    spec = asked(served)
+    assert spec.orphans
+    assert rows_of(spec.existing[0].source).equals(there)
+    assert spec.existing[1] == requests.GivenRows("pets", "datasets/hr")
+    assert spec.completions == ()
+
+
+def test_rows_that_fit_a_message_one_by_one_and_not_together_are_uploaded(client, served):
+    much = pa.table({"id": range(250_000)})
+    client.read("hr", table="people", rows=1, given={"people": much}, existing={"pets": much})
+    spec = asked(served)
+    assert isinstance(spec.completions[0].source, bytes)
+    assert spec.existing[0].source.startswith("datasets/given-")
+    assert list(served.service.datasets) == ["datasets/hr"]
+
+
+def test_a_condition_on_a_number_of_children_reaches_the_server(client, served):
+    client.tables("hr", where=["people.count(pets)>=2"])
+    assert asked(served).conditions == {"people": (requests.Condition(rows_of="pets", low=2),)}
+
+
+def test_a_condition_is_on_a_column_or_on_a_number(client):
+    with pytest.raises(SyntheflowError, match="name a column, or a child table"):
+        client.generate("hr", where=[Condition("id", "people", rows_of="pets", low=1)])
+    with pytest.raises(SyntheflowError, match="name a column, or a child table"):
+        client.generate("hr", where=[Condition(table="people", low=1)])
+
+
+def test_a_training_can_keep_tables_and_learn_orphans(client, served):
+    client.train("hr", keep=["pets"], epsilon=1, entity_rows=5, orphans=True, wait=False)
+    settings = served.service.calls[-1][1][1]
+    assert (settings["keep"], settings["entity_rows"], settings["orphans"]) == (("pets",), 5, True)
 
 
 def test_filling_needs_given_rows(client):

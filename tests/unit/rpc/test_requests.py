@@ -11,6 +11,7 @@ from syntheflow.v1.synthesis_service_pb2 import (
     FORMAT_EXCEL,
     Completion,
     Condition,
+    Existing,
     GenerateRequest,
     PrivacyBudget,
     RowRange,
@@ -115,10 +116,48 @@ def test_completions_are_taken_over():
     )
     spec = generation_spec(request)
     assert spec.completions == (
-        requests.Completion("a", b"rows"),
-        requests.Completion("b", "datasets/some"),
+        requests.GivenRows("a", b"rows"),
+        requests.GivenRows("b", "datasets/some"),
     )
     assert spec.fill_missing
+
+
+def test_existing_rows_and_orphans_are_taken_over():
+    request = GenerateRequest(
+        model="models/hr",
+        existing=[
+            Existing(table="a", arrow_ipc=b"rows"),
+            Existing(table="b", dataset="datasets/some"),
+        ],
+        orphans=True,
+    )
+    spec = generation_spec(request)
+    assert spec.orphans
+    assert spec.existing == (
+        requests.GivenRows("a", b"rows"),
+        requests.GivenRows("b", "datasets/some"),
+    )
+
+
+def counted(**rule) -> dict:
+    return {"conditions": [Condition(table="a", rows_of="b", **rule)]}
+
+
+def test_a_condition_on_a_number_of_children_is_taken_over():
+    spec = generation_spec(
+        GenerateRequest(model="models/hr", **counted(range=ValueRange(low=Scalar(integer=3))))
+    )
+    assert spec.conditions == {"a": (requests.Condition(rows_of="b", low=3),)}
+    assert spec.conditions["a"][0].fields() == {"rows_of": "b", "low": 3}
+
+
+def test_conditions_on_numbers_of_several_children_go_together():
+    conditions = [
+        Condition(table="a", rows_of=child, values=values(Scalar(integer=0), Scalar(integer=2)))
+        for child in ("b", "c")
+    ]
+    spec = generation_spec(GenerateRequest(model="models/hr", conditions=conditions))
+    assert [rule.rows_of for rule in spec.conditions["a"]] == ["b", "c"]
 
 
 def test_a_condition_that_says_only_what_it_says_reaches_the_engine():
@@ -160,6 +199,24 @@ def wish(**rule) -> dict:
         (
             {"conditions": [*wish(values=values(Scalar(text="A")))["conditions"]] * 2},
             {"conditions[1]"},
+        ),
+        (counted(), {"conditions[0]"}),
+        (counted(shares=shares(A=0.5)), {"conditions[0]"}),
+        (counted(values=values(Scalar(integer=-1))), {"conditions[0]"}),
+        (counted(values=values(Scalar(text="3"))), {"conditions[0]"}),
+        (counted(values=values(Scalar(boolean=True))), {"conditions[0]"}),
+        (counted(range=ValueRange(high=Scalar(number=2.5))), {"conditions[0]"}),
+        (counted(column="x", range=ValueRange(low=Scalar(integer=3))), {"conditions[0]"}),
+        (
+            {"conditions": counted(values=values(Scalar(integer=1)))["conditions"] * 2},
+            {"conditions[1]"},
+        ),
+        ({"existing": [Existing(table="a")]}, {"existing[0]"}),
+        ({"existing": [Existing(table="a", dataset="hr")]}, {"existing[0].dataset"}),
+        ({"existing": [Existing(table="a", arrow_ipc=b"x")] * 2}, {"existing"}),
+        (
+            {"existing": [Existing(arrow_ipc=b"x" * (3 * 2**20 + 1))]},
+            {"existing[0].table", "existing[0].arrow_ipc"},
         ),
         ({"temperature": -0.5}, {"temperature"}),
         ({"temperature": 10.5}, {"temperature"}),
@@ -251,6 +308,22 @@ def test_a_training_can_be_guarded_and_start_from_a_model():
     }
 
 
+def test_a_training_can_keep_tables_bound_entities_and_learn_orphans():
+    settings = training_settings(
+        TrainRequest(
+            dataset="datasets/hr",
+            privacy=PrivacyBudget(epsilon=3),
+            keep_tables=["countries", "airports"],
+            entity_rows=20,
+            orphans=True,
+        )
+    )
+    assert settings["keep"] == ("countries", "airports")
+    assert (settings["entity_rows"], settings["orphans"]) == (20, True)
+    plain = training_settings(TrainRequest(dataset="datasets/hr"))
+    assert (plain["keep"], plain["entity_rows"], plain["orphans"]) == ((), None, False)
+
+
 @pytest.mark.parametrize(
     ("fields", "broken"),
     [
@@ -261,6 +334,10 @@ def test_a_training_can_be_guarded_and_start_from_a_model():
         ({"privacy": PrivacyBudget(epsilon=1, delta=0)}, {"privacy.delta"}),
         ({"privacy": PrivacyBudget(epsilon=1, delta=1)}, {"privacy.delta"}),
         ({"base_model": "hr"}, {"base_model"}),
+        ({"keep_tables": ["a", "a"]}, {"keep_tables"}),
+        ({"keep_tables": ["a", ""]}, {"keep_tables[1]"}),
+        ({"entity_rows": 5}, {"entity_rows"}),
+        ({"entity_rows": 0, "privacy": PrivacyBudget(epsilon=1)}, {"entity_rows"}),
         ({"dataset": "", "seed": -1}, {"dataset", "seed"}),
     ],
 )
