@@ -40,6 +40,12 @@ _MOSTLY = Environment(
     "mostlyai.engine",
     unwanted=("torchvision", "torchaudio"),
 )
+_MOSTLY_TABLES = Environment(
+    "mostlyai-sdk",
+    ("mostlyai[local]==6.2.0", _TORCH, _ARROW),
+    "mostlyai.sdk",
+    unwanted=("torchvision", "torchaudio"),
+)
 _CART = Environment("synthpop", ("synthpop-py==0.1.3", _ARROW), "synthpop")
 
 SCORER = Environment(
@@ -64,3 +70,14 @@ SYSTEMS: dict[str, System] = {
         System("ctgan", "peers.run_sdv", _SDV),
     )
 }
+"""Of single_table.py."""
+
+RELATED: dict[str, System] = {
+    system.name: system
+    for system in (
+        System(OURS, "peers.related_syntheflow", None, cheap=True),
+        System("mostlyai", "peers.related_mostlyai", _MOSTLY_TABLES),
+        System("hma", "peers.related_hma", _SDV),
+    )
+}
+"""Of related_tables.py."""

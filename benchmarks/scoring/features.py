@@ -12,16 +12,18 @@ from scoring.frames import Column, Floats, Frame, six_digits
 _DAY = 86_400
 
 
-def matrices(frames: Sequence[Frame]) -> list[Floats]:
+def matrices(frames: Sequence[Frame], *, by_name: bool = True) -> list[Floats]:
     """Return one matrix [rows, features] for each frame; NaN is missing.
 
     Numbers stand at six significant digits; moments are given with hour, day of the week, day
     and month; categories are ranked by how frequent they are in all frames together; long or
-    nearly unique texts give their shape (length, words, digits, capitals) and their rank.
+    nearly unique texts give their shape (length, words, digits, capitals) and their rank, or,
+    unless `by_name`, only how often they occur in all frames together.
     """
     blocks: list[list[Floats]] = [[] for _ in frames]
     for name in frames[0].columns:
-        for block, part in zip(blocks, _encoded([f.columns[name] for f in frames]), strict=True):
+        columns = [frame.columns[name] for frame in frames]
+        for block, part in zip(blocks, _encoded(columns, by_name=by_name), strict=True):
             block.append(part)
     return [
         np.concatenate(block, axis=1) if block else np.empty((frame.rows, 0))
@@ -29,13 +31,14 @@ def matrices(frames: Sequence[Frame]) -> list[Floats]:
     ]
 
 
-def _encoded(columns: Sequence[Column]) -> list[Floats]:
+def _encoded(columns: Sequence[Column], *, by_name: bool) -> list[Floats]:
     kind = columns[0].kind
     if kind == "number":
         return [six_digits(column.values)[:, None] for column in columns]
     if kind == "time":
         return [_calendar(column.values) for column in columns]
-    parts = [rank[:, None] for rank in ranks(columns)]
+    telling = by_name or kind == "category"
+    parts = [part[:, None] for part in (ranks(columns) if telling else _frequencies(columns))]
     if kind == "text":
         return [
             np.concatenate([part, _shape(column.values)], axis=1)
@@ -56,6 +59,14 @@ def ranks(columns: Sequence[Column]) -> list[Floats]:
     found = rank[codes]
     ends = np.cumsum([len(column.values) for column in columns])[:-1]
     return list(np.split(found, ends))
+
+
+def _frequencies(columns: Sequence[Column]) -> list[Floats]:
+    """Return how often each value occurs over all columns."""
+    together = np.concatenate([column.values for column in columns]).astype(str)
+    _, codes, counts = np.unique(together, return_inverse=True, return_counts=True)
+    ends = np.cumsum([len(column.values) for column in columns])[:-1]
+    return list(np.split(counts[codes].astype(np.float64), ends))
 
 
 def _calendar(seconds: Floats) -> Floats:

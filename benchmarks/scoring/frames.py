@@ -21,6 +21,7 @@ Kind = Literal["number", "time", "category", "text"]
 Floats = npt.NDArray[np.float64]
 DIGITS = 6
 _DAY = 86_400.0
+_CLOCK = r"^\d{1,2}:\d\d(:\d\d)?$"
 _TEXT_SHARE = 0.2
 _TEXT_DISTINCT = 50
 _TRUTHS = {"1": "true", "0": "false", "1.0": "true", "0.0": "false"}
@@ -81,7 +82,11 @@ class Frame:
 
 def read(path: Path, kinds: dict[str, tuple[Kind, bool]]) -> Frame:
     """Read a Parquet file as columns of the kinds that `kinds_of` found in the real rows."""
-    table = pq.read_table(path)
+    return frame_of(pq.read_table(path), kinds)
+
+
+def frame_of(table: pa.Table, kinds: dict[str, tuple[Kind, bool]]) -> Frame:
+    """Return a table's columns in the kinds given; MissingColumnError if one is not there."""
     lacking = [name for name in kinds if name not in table.column_names]
     if lacking:
         raise MissingColumnError(f"column {lacking[0]!r} is missing")
@@ -99,6 +104,34 @@ def kinds_of(path: Path) -> dict[str, tuple[Kind, bool]]:
     """
     table = pq.read_table(path)
     return {name: _kind(table.column(name)) for name in table.column_names}
+
+
+def kinds_in(table: pa.Table) -> dict[str, tuple[Kind, bool]]:
+    """Return kinds as `kinds_of` does, but for what small tables hold.
+
+    Texts that are all times of a day are numbers (seconds); categories of which half of the
+    values differ are texts.
+    """
+    return {
+        name: _finer(table.column(name), _kind(table.column(name))) for name in table.schema.names
+    }
+
+
+def _finer(column: pa.ChunkedArray, found: tuple[Kind, bool]) -> tuple[Kind, bool]:
+    if found[0] in {"category", "text"} and _is_clock(column):
+        return "number", False
+    known = column.drop_null()
+    several = found[0] == "category" and len(known) > 1
+    if several and 2 * len(known.unique()) > len(known):
+        return "text", False
+    return found
+
+
+def _is_clock(column: pa.ChunkedArray) -> bool:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return False
+    texts = column.drop_null()
+    return len(texts) > 0 and bool(pc.all(pc.match_substring_regex(texts, _CLOCK)).as_py())
 
 
 def _kind(column: pa.ChunkedArray) -> tuple[Kind, bool]:
@@ -155,10 +188,16 @@ def _numbers(column: pa.ChunkedArray) -> Floats:
 
 
 def _number(text: str | None) -> float:
+    """Return the number that a text spells, the seconds of a time of day, or NaN."""
     try:
-        return float(text) if text is not None else math.nan
+        parts = [float(part) for part in text.split(":")] if text is not None else []
     except ValueError:
         return math.nan
+    if len(parts) == 1:
+        return parts[0]
+    return (
+        sum(p * size for p, size in zip(parts, (3600, 60, 1), strict=False)) if parts else math.nan
+    )
 
 
 def _moments(column: pa.ChunkedArray) -> Floats:

@@ -63,6 +63,16 @@ def trends(real: Frame, synthetic: Frame) -> float:
     return float(np.mean(scores)) if scores else 1.0
 
 
+def pair_score(real: tuple[Column, Column], synthetic: tuple[Column, Column]) -> float:
+    """Return the trend score of one pair of columns, given of the real and the synthetic rows."""
+    if {column.kind for column in real} <= {"number", "time"}:
+        ours, theirs = (_correlation(a.values, b.values) for a, b in (real, synthetic))
+        if ours is not None:
+            return 1 - abs(ours - (theirs or 0.0)) / 2
+    left, right = (_binned(a, b) for a, b in zip(real, synthetic, strict=True))
+    return 1 - _variation(*(a * 32 + b for a, b in zip(left, right, strict=True)))
+
+
 def _correlations(real: Frame, synthetic: Frame, left: str, right: str) -> float | None:
     ours = _correlation(real.columns[left].values, real.columns[right].values)
     theirs = _correlation(synthetic.columns[left].values, synthetic.columns[right].values)
