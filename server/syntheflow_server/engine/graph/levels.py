@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from syntheflow_server.engine.graph.joins import Rows
+from syntheflow_server.engine.graph.joins import ORPHAN_ROW, Rows
 
-MOST_LEVELS = 64
+MOST_LEVELS = 1024
 
 
 def levels(parents: Rows) -> Rows | None:
     """Return each row's depth: 0 without a parent (or being its own), else parent's + 1.
 
+    Where some rows have no parent, those whose parent does not exist are at 1.
     None if references go round in circles (other than rows that refer to themselves)
     or nest deeper than MOST_LEVELS.
     """
     own = np.arange(len(parents))
     depth = np.where((parents < 0) | (parents == own), 0, -1)
+    if (depth[parents != ORPHAN_ROW] == 0).any():
+        depth[parents == ORPHAN_ROW] = 1
     for level in range(MOST_LEVELS):
         open_rows = np.flatnonzero(depth < 0)
         if not len(open_rows):

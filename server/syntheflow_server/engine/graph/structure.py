@@ -45,7 +45,8 @@ class Link(_Frozen):
     the column that orders siblings, if the link holds it: the parent should have the same
     number. `shared` are columns that something else fills (the owner, the row's own key,
     a link before): the parent must have the same values. `groups`/`members` are the sizes
-    of the code's two tokens; `loops` says that rows may refer to themselves. `partial` are
+    of the code's two tokens; `loops` says that rows may refer to themselves, `within` that
+    parent and child of a self reference always have the same owner. `partial` are
     null patterns of a composite reference without parent: which of its columns are null
     all the same, and the share of such rows among those without parent. For COPIED,
     `above` counts owners to climb and `through` is the reference there to copy from
@@ -64,6 +65,7 @@ class Link(_Frozen):
     members: int = 0
     levels: int = 0
     loops: bool = False
+    within: bool = False
     above: int = 0
     through: ForeignKey | None = None
 
@@ -194,6 +196,14 @@ class Structure(_Frozen):
         """Links that draw a parent, in order."""
         drawn = {LinkKind.CODED, LinkKind.LEVELS}
         return tuple(link for link in self.links if link.kind in drawn)
+
+    @property
+    def settled(self) -> tuple[Link, ...]:
+        """Resolved links whose parents may yet change a key or the order of siblings."""
+        repaired = {name for names in self.distinct for name in names}
+        return tuple(
+            link for link in self.resolved if link.fixed or repaired & set(link.key.child_columns)
+        )
 
 
 @dataclass(frozen=True, slots=True)

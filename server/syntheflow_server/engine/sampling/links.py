@@ -9,10 +9,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.encoding.plain import to_numbers
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.keys.permute import permute
 from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.follow import handed_on
+from syntheflow_server.engine.sampling.agreement import NULL, Groups, draw_agreeing
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.plan import ParentIndex, SamplePlan
 from syntheflow_server.engine.sampling.rng import generator, key_of
@@ -28,9 +31,18 @@ _MOST_ROWS = 1 << 32
 class Resolver:
     """Resolves the links of frames against the plan's indexes."""
 
-    def __init__(self, runtime: Runtime, plan: SamplePlan, column: ColumnOf) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        plan: SamplePlan,
+        column: ColumnOf,
+        keep: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """Prepare; `keep` stores a table's key column that is read before it is there."""
+        self._keep = keep
         self._runtime, self._plan, self._column = runtime, plan, column
         self._settled: set[int] = set()
+        self._groups: dict[tuple[str, tuple[str, ...]], Groups] = {}
         self._frames: list[Frame] = []  # keeps ids from being used again
 
     def settle(self, frame: Frame) -> None:
@@ -39,8 +51,10 @@ class Resolver:
             return
         self._settled.add(id(frame))
         self._frames.append(frame)
+        if frame.silent or frame.table in self._runtime.model.kept:
+            return
         structure = self._runtime.model.family[frame.table]
-        for link in structure.resolved:
+        for link in structure.settled:
             self.parents(frame, link)
         if structure.distinct:
             settle_keys(self._runtime, self._plan, frame, self._column, self)
@@ -51,10 +65,50 @@ class Resolver:
         if name not in frame.parents:
             if link.kind is LinkKind.LEVELS:
                 found = level_parents(self._plan, frame, link)
+            elif link.shared:
+                found = self._agreeing(frame, link)
             else:
                 found = self._coded(frame, link)
+                source = handed_on(self._runtime.layout(frame.table), name, frame.codes)
+                found = found if source is None else found[source]
             frame.parents[name] = found
         return frame.parents[name]
+
+    def groups(self, link: Link, columns: tuple[str, ...]) -> Groups:
+        """Return the parents' groups by what they have in the child's `columns`."""
+        name = str(link.key), columns
+        if name not in self._groups:
+            rows = np.arange(self._plan.places(link.key.parent_table))
+            parts = [
+                combined(self.key_values(link.key.parent_table, link.theirs(c), rows))
+                for c in columns
+            ]
+            self._groups[name] = Groups.of(parts)
+        return self._groups[name]
+
+    def _agreeing(self, frame: Frame, link: Link) -> Ints:
+        """Return parents that have what the rows have in the columns that they share."""
+        index, wanted = self._plan.parents[str(link.key)], self._wanted(frame, link)
+        rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"link {link.key}")
+        known = self.groups(link, link.shared)
+        ours = known.ours([combined(self._column(frame, c)) for c in link.shared])
+        several = frame.rows < self._plan.table_rows[frame.table]
+        pool = self._stubs(frame, link, index) if link.unique and several else None
+        if link.fixed and frame.order is not None:
+            # First those of the same number in order, then those of any other.
+            number = self.fixed_keys(link)
+            both = np.unique(np.append(number, frame.order), return_inverse=True)[1]
+            theirs = np.where(known.theirs < 0, NULL, known.theirs * len(both) + both[: len(number)])
+            exact = np.where(ours < 0, ours, ours * len(both) + both[len(number) :])
+            exact[~np.isin(exact, theirs)] = NULL
+            exact_ones = exact, theirs
+            first = draw_agreeing(link, wanted, exact_ones, index, rng, pool, must=False)
+            rest = np.where(first >= 0, -1, wanted)
+            other = draw_agreeing(link, rest, (ours, known.theirs), index, rng, pool)
+            result = np.where(first >= 0, first, other)
+            frame.order[result >= 0] = number[result[result >= 0]]
+            return result
+        return draw_agreeing(link, wanted, (ours, known.theirs), index, rng, pool)
 
     def key_values(self, table: str, column: str, rows: Ints) -> pa.Array:
         """Return a key column of `table` for row numbers; null where the row is -1."""
@@ -65,9 +119,18 @@ class Resolver:
         if column in stored:
             places = pa.array(np.where(none, 0, rows), mask=none)
             return stored[column].take(places)
-        maker = next(m for m in self._runtime.table(table).makers if column in m.columns)
-        asked, seed = self._plan.table_rows.get(table, 0), self._plan.spec.seed
-        values = made_key(maker, table, np.where(none, 0, rows), seed, asked)[column]
+        makers = [m for m in self._runtime.table(table).makers if column in m.columns]
+        if not makers and self._keep is not None:
+            self._keep(table, column)
+            return self.key_values(table, column, rows)
+        maker = makers[0]
+        new = np.where(none, 0, rows) - self._plan.silent(table)
+        values = combined(made_key(maker, table, np.maximum(new, 0), self._plan)[column])
+        stand = self._plan.stands.get(table)
+        if stand is not None and column in stand.rows.column_names:
+            held = combined(stand.rows.column(column)).cast(values.type)
+            place = np.where(rows < len(held), rows, len(held) + np.arange(len(rows)))
+            values = pa.concat_arrays([held, values]).take(pa.array(np.where(none, 0, place)))
         return pc.if_else(pa.array(none), pa.scalar(None, values.type), values)
 
     def _coded(self, frame: Frame, link: Link) -> Ints:
@@ -102,7 +165,14 @@ class Resolver:
         assert piece.link is not None
         codes = frame.codes[:, piece.where].astype(np.int64)
         wanted = codes[:, 0] * piece.link.members + codes[:, 1]
-        return np.where(codes[:, 0] >= piece.link.groups, -1, wanted)
+        result = np.where(codes[:, 0] >= piece.link.groups, -1, wanted)
+        lost = codes[:, 0] >= piece.link.groups + int(link.nullable)
+        if lost.any() and len(known := self._plan.parents[str(link.key)].codes):
+            # The parent of such rows did not exist: they may have any.
+            seed = self._plan.spec.seed
+            rng = generator(seed, frame.table, frame.unit, f"lost {link.key}")
+            result[lost] = known[rng.integers(0, len(known), int(lost.sum()))]
+        return result
 
     def _stubs(self, frame: Frame, link: Link, index: ParentIndex) -> Ints:
         """Return the frame's own slice of the permuted stubs, as parent rows."""
@@ -126,7 +196,7 @@ class Resolver:
         """Return by parent row the number that children's order column must equal."""
         place = link.key.child_columns.index(link.fixed[0])
         theirs = link.key.parent_columns[place]
-        rows = np.arange(self._plan.table_rows[link.key.parent_table])
+        rows = np.arange(self._plan.places(link.key.parent_table))
         values = self.key_values(link.key.parent_table, theirs, rows)
         return to_numbers(values, theirs)[0].astype(np.int64)
 

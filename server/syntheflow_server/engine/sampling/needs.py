@@ -40,7 +40,7 @@ class Needs:
         structure = self._family[table]
         keys = {name for names in structure.distinct for name in names}
         for link in structure.resolved:
-            if owner and keys & set(link.key.child_columns):
+            if owner and (link.shared or keys & set(link.key.child_columns)):
                 self._size(link.key.parent_table)
 
     def _settle(self, table: str) -> None:
@@ -50,19 +50,23 @@ class Needs:
         self._settled.add(table)
         structure = self._family[table]
         repaired = {name for names in structure.distinct for name in names}
-        for link in structure.resolved:
+        for link in structure.settled:
             self._index(link)
-            pairs = zip(link.key.child_columns, link.key.parent_columns, strict=True)
-            for mine, theirs in pairs:
+            for mine in link.key.child_columns:
                 if mine in repaired or mine in link.fixed:
-                    self._key(link.key.parent_table, theirs)
+                    self._key(link.key.parent_table, link.theirs(mine))
         for name in sorted(repaired):
             self._column(table, name)
 
     def _index(self, link: Link) -> None:
+        if str(link.key) in self.links:
+            return
         self.links[str(link.key)] = link
         self._size(link.key.parent_table)
         self._size(link.key.child_table)
+        for mine in link.shared:
+            self._key(link.key.parent_table, link.theirs(mine))
+            self._column(link.key.child_table, mine)
 
     def _key(self, table: str, name: str) -> None:
         """Note that references read a key column: it is stored unless row numbers give it."""

@@ -23,6 +23,7 @@ from syntheflow_server.engine.encoding.plain import (
 )
 from syntheflow_server.engine.sampling.shares import Share
 from syntheflow_server.engine.sampling.spec import SampleSpec
+from syntheflow_server.engine.sampling.standing import Stand, free_places
 
 Ints = npt.NDArray[np.int64]
 
@@ -41,10 +42,9 @@ class ParentIndex:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelIndex:
-    """The tree of a self reference: each row's `level` [n], `degrees` [n]; -1 level: a loop."""
+    """The tree of a self reference: each row's parent row [n], -1 for none."""
 
-    level: Ints
-    degrees: Ints
+    parents: Ints
 
 
 @dataclass(slots=True)
@@ -57,6 +57,11 @@ class SamplePlan:
     Units are numbered root table by root table. Beyond `unit_count` lie the units of
     `unbounded` tables past their size: number `unit_count + k + b * len(unbounded)` is
     block b of the k-th. `seeds` are given rows, some columns of theirs, by table.
+
+    `stands` are given rows that refer to others, and existing rows that are not put out;
+    their units come first among those of their root. Where a table is referred to, existing
+    rows come before its own. `taken` are row numbers whose keys exist already, by table and
+    columns; `held` says by reference which of the standing parents have their only child.
     """
 
     spec: SampleSpec
@@ -66,14 +71,19 @@ class SamplePlan:
     blocks: Mapping[str, int]
     unbounded: tuple[str, ...]
     tables: tuple[str, ...]
+    owner_of: Mapping[str, str] = field(default_factory=dict)
     caps: dict[str, int] = field(default_factory=dict)
     first_rows: dict[str, Ints] = field(default_factory=dict)
+    rooms: dict[str, Ints] = field(default_factory=dict)
     shares: dict[str, Share] = field(default_factory=dict)
     parts_before: dict[str, Ints] = field(default_factory=dict)
     parents: dict[str, ParentIndex] = field(default_factory=dict)
     levels: dict[str, LevelIndex] = field(default_factory=dict)
     keys: dict[str, dict[str, pa.Array]] = field(default_factory=dict)
     seeds: dict[str, pa.Table] = field(default_factory=dict)
+    stands: dict[str, Stand] = field(default_factory=dict)
+    taken: dict[str, Ints] = field(default_factory=dict)
+    held: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
     @classmethod
     def alone(cls, table: str, rows: int) -> SamplePlan:
@@ -88,7 +98,68 @@ class SamplePlan:
         return sum(self._units(root) for root in self.roots)
 
     def _units(self, root: str) -> int:
-        return -(-self.table_rows[root] // self.blocks[root])
+        made = 0 if self.given(root) else self.table_rows[root]
+        return self.lead(root) + -(-made // self.blocks[root])
+
+    def given(self, table: str) -> bool:
+        """Return whether all rows of `table` are given, in units of their own."""
+        return table in self.stands and not self.stands[table].silent
+
+    def lead(self, root: str) -> int:
+        """Return how many units of `root` hold standing rows of its family."""
+        return sum(
+            -(-len(stand.rows) // self.blocks[table])
+            for table, stand in self.stands.items()
+            if self.root_of[table] == root
+        )
+
+    def standing(self, root: str, block: int) -> tuple[str, int] | None:
+        """Return (table, first row) of the standing rows in a unit's block, None if it has none."""
+        for table, stand in self.stands.items():
+            if self.root_of[table] == root:
+                units = -(-len(stand.rows) // self.blocks[table])
+                if block < units:
+                    return table, block * self.blocks[table]
+                block -= units
+        return None
+
+    def silent(self, table: str) -> int:
+        """Return how many rows of `table` exist already: they come before its own."""
+        stand = self.stands.get(table)
+        return len(stand.rows) if stand is not None and stand.silent else 0
+
+    def places(self, table: str) -> int:
+        """Return how many rows of `table` can be referred to."""
+        return self.silent(table) + self.table_rows.get(table, 0)
+
+    def free(self, table: str, columns: tuple[str, ...], rows: Ints) -> Ints:
+        """Return the row numbers that stand for `rows` where keys that exist are left out."""
+        taken = self.taken.get(_key_name(table, columns))
+        return rows if taken is None else free_places(rows, taken)
+
+    def taken_of(self, table: str, columns: tuple[str, ...]) -> Ints:
+        """Return the row numbers (sorted) whose keys exist already."""
+        return self.taken.get(_key_name(table, columns), np.zeros(0, np.int64))
+
+    def take(self, table: str, columns: tuple[str, ...], rows: Ints) -> None:
+        """Let the keys of these row numbers (sorted) be left out."""
+        self.taken[_key_name(table, columns)] = rows
+
+    def natural(self, table: str) -> bool:
+        """Return whether something is asked of an owner of `table`, which tells how many it has."""
+        while owner := self.owner_of.get(table, ""):
+            table = owner
+            if self.given(table) or table in self.seeds or self.spec.conditions.get(table):
+                return True
+        return False
+
+    def grows(self, table: str) -> bool:
+        """Return whether rows of an owner of `table` exist already."""
+        while owner := self.owner_of.get(table, ""):
+            table = owner
+            if self.silent(table):
+                return True
+        return False
 
     def units_of(self, table: str) -> range:
         """Return the units that make rows of `table`."""
@@ -115,7 +186,8 @@ class SamplePlan:
         """Return the first row of `table` in the given block of its root."""
         if table in self.first_rows:
             return int(self.first_rows[table][block])
-        return block * self.blocks[self.root_of[table]]
+        root = self.root_of[table]
+        return max(0, block - self.lead(root)) * self.blocks[root]
 
     def window(self, table: str, start: int, count: int) -> range:
         """Return the units that hold rows start .. start + count - 1 of `table`.
@@ -150,22 +222,25 @@ class SamplePlan:
             low = int(np.searchsorted(firsts, start, side="right")) - 1
             high = int(np.searchsorted(firsts, start + count, side="left"))
             return range(units.start + low, units.start + high)
-        block = self.blocks[table]
-        return range(units.start + start // block, units.start + -(-(start + count) // block))
+        block, begin = self.blocks[table], units.start + self.lead(table)
+        return range(begin + start // block, begin + -(-(start + count) // block))
 
     def save(self, path: Path) -> None:
         """Write the plan as one safetensors file that processes can map and share."""
         arrays: dict[str, npt.NDArray[Any]] = {}
-        for kind in ("first_rows", "parts_before"):
+        for kind in ("first_rows", "parts_before", "rooms"):
             arrays |= {f"{kind}/{name}": value for name, value in getattr(self, kind).items()}
         for name, parents in self.parents.items():
             arrays |= {f"ends/{name}": parents.ends, f"codes/{name}": parents.codes}
         for name, index in self.levels.items():
-            arrays |= {f"level/{name}": index.level, f"degrees/{name}": index.degrees}
+            arrays[f"tree/{name}"] = index.parents
         keys = [(table, column) for table, held in self.keys.items() for column in held]
         for number, (table, column) in enumerate(keys):
             arrays[f"key/{number}"] = array_to_bytes(self.keys[table][column])
         arrays |= {f"seeds/{name}": table_to_bytes(rows) for name, rows in self.seeds.items()}
+        arrays |= {f"taken/{name}": rows for name, rows in self.taken.items()}
+        arrays |= {f"held/{name}": rows for name, rows in self.held.items()}
+        arrays |= {f"stand/{name}": table_to_bytes(s.rows) for name, s in self.stands.items()}
         facts = {
             "spec": self.spec.model_dump(),
             "table_rows": self.table_rows,
@@ -180,6 +255,8 @@ class SamplePlan:
                 name: (s.multiplier, s.total, s.target, s.cap) for name, s in self.shares.items()
             },
             "keys": keys,
+            "owner_of": dict(self.owner_of),
+            "stands": {name: stand.silent for name, stand in self.stands.items()},
         }
         tensors = {
             name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()
@@ -206,23 +283,32 @@ class SamplePlan:
             unbounded=tuple(facts["unbounded"]),
             tables=tuple(facts["tables"]),
             caps=facts["caps"],
+            owner_of=facts["owner_of"],
             shares={name: Share(*values) for name, values in facts["shares"].items()},
         )
+        found: dict[str, Stand] = {}
         for name, value in arrays.items():
             kind, _, rest = name.partition("/")
-            if kind in {"first_rows", "parts_before"}:
+            if kind in {"first_rows", "parts_before", "rooms", "taken", "held"}:
                 getattr(plan, kind)[rest] = value
             elif kind == "ends":
                 stubs = facts["stubs"][rest]
                 plan.parents[rest] = ParentIndex(value, arrays[f"codes/{rest}"], stubs)
-            elif kind == "level":
-                plan.levels[rest] = LevelIndex(value, arrays[f"degrees/{rest}"])
+            elif kind == "tree":
+                plan.levels[rest] = LevelIndex(value)
             elif kind == "seeds":
                 plan.seeds[rest] = table_from_bytes(value)
+            elif kind == "stand":
+                found[rest] = Stand(table_from_bytes(value), facts["stands"][rest])
             elif kind == "key":
                 table, column = facts["keys"][int(rest)]
                 plan.keys.setdefault(table, {})[column] = _mapped(value)
+        plan.stands = {name: found[name] for name in facts["stands"]}
         return plan
+
+
+def _key_name(table: str, columns: tuple[str, ...]) -> str:
+    return json.dumps([table, *columns])
 
 
 def _mapped(data: npt.NDArray[Any]) -> pa.Array:

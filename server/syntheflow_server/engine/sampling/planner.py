@@ -8,18 +8,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from syntheflow_server.domain.errors import InvalidArgumentError, UnsupportedError, Violation
+from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.graph.codes import code_inputs
-from syntheflow_server.engine.graph.levels import filled
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat, Check
 from syntheflow_server.engine.sampling.crowds import spread_like
 from syntheflow_server.engine.sampling.demands import checked_seeds, demands_of, refuse
+from syntheflow_server.engine.sampling.keeper import KeyKeeper
 from syntheflow_server.engine.sampling.needs import Needs
-from syntheflow_server.engine.sampling.plan import LevelIndex, ParentIndex, SamplePlan
+from syntheflow_server.engine.sampling.plan import ParentIndex, SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
+from syntheflow_server.engine.sampling.room import tree_of
 from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
 from syntheflow_server.engine.sampling.settle import check_demands
 from syntheflow_server.engine.sampling.shares import (
@@ -30,9 +31,8 @@ from syntheflow_server.engine.sampling.shares import (
 )
 from syntheflow_server.engine.sampling.sizes import Sizes, Units
 from syntheflow_server.engine.sampling.spec import SampleSpec, condition_error
-from syntheflow_server.engine.sampling.tree import LOOP
+from syntheflow_server.engine.sampling.standing import held_parents, leave_out, stands_of
 from syntheflow_server.engine.sampling.unit import Unit
-from syntheflow_server.engine.sampling.values import Values
 
 Ints = npt.NDArray[np.int64]
 
@@ -43,8 +43,9 @@ def make_plan(
     check: Check,
     tables: frozenset[str] | None,
     seeds: Mapping[str, pa.Table],
+    existing: Mapping[str, pa.Table],
 ) -> SamplePlan:
-    """Return the plan for `tables` (None: all) of `spec`, with given rows `seeds` by table.
+    """Return the plan for `tables` (None: all) of `spec`, with given and existing rows by table.
 
     Tables without relatives cost nothing, whatever their size. Of other tables only
     what the rows of `tables` depend on is made.
@@ -52,35 +53,44 @@ def make_plan(
     family = runtime.model.family
     spec = spec.checked(family)
     seeds = _checked_seeds(runtime, spec, seeds)
+    stands, seeds = stands_of(runtime.model, seeds, existing)
     roots = family.roots
     plan = SamplePlan(
         spec=spec,
         table_rows={root: spec.root_rows(family, root) for root in roots}
-        | {table: len(rows) for table, rows in seeds.items()},
+        | {table: len(rows) for table, rows in seeds.items()}
+        | {root: len(s.rows) for root, s in stands.items() if root in roots and not s.silent},
         roots=roots,
         root_of={table: family.root_of(table) for table in family.order},
-        blocks=runtime.model.blocks,
+        owner_of={table: family.owner_of(table) for table in family.order},
+        blocks=runtime.model.blocks | {table: runtime.model.block_of(table) for table in stands},
+        stands=stands,
+        held=held_parents(runtime.model, stands, seeds),
         unbounded=tuple(
             root
             for root in roots
-            if _unbounded(runtime, root) and root not in {*seeds, *spec.conditions}
+            if _unbounded(runtime, root) and root not in {*seeds, *spec.conditions, *stands}
         ),
         tables=tuple(t for t in family.order if tables is None or t in tables),
         seeds=seeds,
-        keys=_given_keys(runtime, seeds),
+        keys=_given_keys(runtime, seeds) | _kept_keys(runtime),
     )
+    for root in roots:
+        leave_out(runtime.model, plan, root)
     for table in sorted({*seeds, *spec.conditions}):
         check_demands(runtime, plan, table, Beat(check))
     needs = Needs(runtime.model, plan.tables)
     _check_grids(runtime, plan, needs)
     units = Units(runtime, plan, Beat(check))
+    keeper = KeyKeeper(units, needs)
     sizes = Sizes(units)
     wanted = [table for table in family.order if table in needs.sized]
     for table in wanted:
         sizes.measure(table)
+        if table not in roots:
+            leave_out(runtime.model, plan, table)
     for table in wanted:
         _index(units, table, needs)
-    keeper = _KeyKeeper(units, needs)
     for table in wanted:
         keeper.keep(table)
     return plan
@@ -117,6 +127,19 @@ def _given_keys(runtime: Runtime, seeds: Mapping[str, pa.Table]) -> dict[str, di
     return keys
 
 
+def _kept_keys(runtime: Runtime) -> dict[str, dict[str, pa.Array]]:
+    """Return the columns of kept tables that references read."""
+    model = runtime.model
+    return {
+        table: {
+            name: combined(rows.column(name))
+            for key in model.schema.references_to(table)
+            for name in key.parent_columns
+        }
+        for table, rows in model.kept.items()
+    }
+
+
 def _unbounded(runtime: Runtime, root: str) -> bool:
     structure = runtime.model.family[root]
     bound = structure.kept or structure.resolved or structure.grid
@@ -127,9 +150,11 @@ def _check_grids(runtime: Runtime, plan: SamplePlan, needs: Needs) -> None:
     """Raise InvalidArgumentError if a table has fewer keys than rows."""
     for root in needs.sized & set(plan.roots):
         for maker in runtime.table(root).makers:
-            if maker.capacity is not None and plan.table_rows[root] > maker.capacity:
+            taken = len(plan.taken_of(root, maker.columns))
+            if maker.capacity is not None and plan.table_rows[root] > maker.capacity - taken:
+                left = f"{maker.capacity - taken} unused" if taken else f"{maker.capacity}"
                 rule = (
-                    f"rows: table {root!r} has only {maker.capacity} different keys"
+                    f"rows: table {root!r} has only {left} different keys"
                     f" ({', '.join(maker.columns)}); ask for at most so many rows"
                 )
                 fault = Violation(field="rows", table=root, rule=rule)
@@ -152,7 +177,7 @@ def _index(units: Units, table: str, needs: Needs) -> None:
         name = str(link.key)
         codes, amounts = _joined(made[name]), _joined(degrees[name])
         if link.kind is LinkKind.LEVELS:
-            units.plan.levels[name] = _levels(codes, amounts, link)
+            units.plan.levels[name] = tree_of(units, link, codes, amounts)
         else:
             units.plan.parents[name] = _parents(units.plan, codes, amounts, link)
 
@@ -176,6 +201,9 @@ def _degrees(unit: Unit, table: str, link: Link) -> Ints:
     assert piece.codec is not None
     rng = generator(unit.plan.spec.seed, table, unit.block, f"degree {link.key}")
     degrees, _ = decode_numbers(piece.codec, frame.codes[:, piece.where], rng)
+    held = unit.plan.held.get(str(link.key))
+    if held is not None and frame.silent:
+        degrees = np.where(held[frame.row_numbers], 0, degrees)  # they have their only one
     real = unit.runtime.model.family[table].crowds.get(str(link.key))
     if real and link.kind is LinkKind.CODED:
         return spread_like(real, degrees, rng)
@@ -184,17 +212,6 @@ def _degrees(unit: Unit, table: str, link: Link) -> Ints:
 
 def _joined(parts: list[Ints]) -> Ints:
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
-
-
-def _levels(codes: Ints, degrees: Ints, link: Link) -> LevelIndex:
-    """Return the tree's index; levels are closed up so that every row has a possible parent."""
-    level = np.where(codes >= link.levels, LOOP, codes)
-    counts = np.bincount(np.maximum(level, 0), minlength=link.levels)
-    for source, target in filled(counts):
-        level[np.flatnonzero(level == source)[0]] = target
-    if not link.nullable and link.loops:
-        level[level == 0] = LOOP
-    return LevelIndex(level, degrees)
 
 
 def _parents(plan: SamplePlan, codes: Ints, degrees: Ints, link: Link) -> ParentIndex:
@@ -216,42 +233,3 @@ def _parents(plan: SamplePlan, codes: Ints, degrees: Ints, link: Link) -> Parent
         stubs = share.target if len(degrees) else 0
     ends = taken_below(np.cumsum(share.parts(degrees)), share.total, stubs)
     return ParentIndex(ends, codes, stubs)
-
-
-class _KeyKeeper:
-    """Stores key columns that references need and that row numbers do not give."""
-
-    def __init__(self, units: Units, needs: Needs) -> None:
-        self._units, self._needs, self._busy = units, needs, set[str]()
-        self._values = Values(units.runtime, units.plan, units.beat)
-
-    def keep(self, table: str) -> None:
-        """Store what links to `table` need, after what its own keys need."""
-        names = sorted(self._needs.keys.get(table, ()))
-        if set(names) <= set(self._units.plan.keys.get(table, ())):
-            return
-        if table in self._busy:
-            raise UnsupportedError(
-                f"The key ({', '.join(names)}) of table {table!r} refers to itself in a circle of"
-                " references; drop one of the foreign keys",
-                reason="KEY_UNSUPPORTED",
-                metadata={"table": table},
-            )
-        self._busy.add(table)
-        family = self._units.runtime.model.family
-        for above in (table, *family.above(table)):
-            for link in family[above].resolved:
-                if link.kind is LinkKind.CODED and str(link.key) in self._needs.links:
-                    self.keep(link.key.parent_table)
-        held: dict[str, list[pa.Array]] = {name: [] for name in names}
-        for unit in self._units.over(table):
-            frame = unit.frame(table)
-            self._values.settle(frame)
-            for name in names:
-                held[name].append(self._values.column(frame, name))
-        kinds = self._units.runtime.table(table).table
-        self._units.plan.keys[table] = self._units.plan.keys.get(table, {}) | {
-            name: pa.concat_arrays(parts) if parts else pa.array([], kinds.column(name).arrow)
-            for name, parts in held.items()
-        }
-        self._busy.discard(table)

@@ -31,13 +31,13 @@ class Share:
     target: int
     cap: int
 
-    def parts(self, proposed: Ints) -> Ints:
-        """Return each row's parts."""
-        return parts_of(proposed, self.multiplier, self.cap)
+    def parts(self, proposed: Ints, room: Ints | int | None = None) -> Ints:
+        """Return each row's parts; `room` [n] is the cap of each, if they differ."""
+        return parts_of(proposed, self.multiplier, self.cap if room is None else room)
 
-    def counts(self, proposed: Ints, before: int) -> Ints:
+    def counts(self, proposed: Ints, before: int, room: Ints | int | None = None) -> Ints:
         """Return the rows' final counts; `before` parts belong to earlier units."""
-        ends = before + np.cumsum(self.parts(proposed))
+        ends = before + np.cumsum(self.parts(proposed, room))
         if not len(ends):
             return ends
         taken = taken_below(ends, self.total, self.target)
@@ -55,10 +55,11 @@ def taken_below(places: Ints, total: int, target: int) -> Ints:
     return np.array(exact, np.int64)
 
 
-def parts_of(proposed: Ints, multiplier: int, cap: int) -> Ints:
+def parts_of(proposed: Ints, multiplier: int, cap: Ints | int) -> Ints:
     """Return min(proposed * multiplier, cap), or cap for all if the multiplier is 0."""
     if multiplier == 0:
-        return np.full(len(proposed), cap if cap < UNLIMITED else 1, np.int64)
+        caps = np.broadcast_to(np.asarray(cap, np.int64), len(proposed))
+        return np.where(caps < UNLIMITED, caps, 1)
     return np.minimum(proposed * multiplier, cap)
 
 
@@ -81,6 +82,6 @@ def share_of(sums: Ints, expected: int, cap: int, *, exact: bool) -> Share:
     return Share(MULTIPLIERS[which], total, expected, cap)
 
 
-def parts_by_multiplier(proposed: Ints, cap: int) -> Ints:
+def parts_by_multiplier(proposed: Ints, cap: Ints | int) -> Ints:
     """Return the sum of parts for each of MULTIPLIERS."""
     return np.array([parts_of(proposed, m, cap).sum() for m in MULTIPLIERS], np.int64)

@@ -10,6 +10,7 @@ from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.plan import SamplePlan
+from syntheflow_server.engine.sampling.room import room_of
 from syntheflow_server.engine.sampling.runtime import Runtime
 from syntheflow_server.engine.sampling.shares import (
     MULTIPLIERS,
@@ -19,6 +20,7 @@ from syntheflow_server.engine.sampling.shares import (
     taken_below,
 )
 from syntheflow_server.engine.sampling.unit import Unit
+from syntheflow_server.engine.sampling.values import Values
 
 _KEPT_ROWS = 400_000
 
@@ -28,6 +30,7 @@ class Units:
 
     def __init__(self, runtime: Runtime, plan: SamplePlan, beat: Beat) -> None:
         self.runtime, self.plan, self.beat = runtime, plan, beat
+        self.values = Values(runtime, plan, beat)
         self._kept: dict[tuple[str, int], Unit] = {}
         self._kept_rows = 0
 
@@ -56,6 +59,9 @@ class Sizes:
 
     def measure(self, table: str) -> None:
         """Set the rows of `table` and what they depend on."""
+        if self._plan.given(table):
+            self._stand(table)
+            return
         if table in self._plan.table_rows or table in self._busy:
             return
         self._busy.add(table)
@@ -66,6 +72,10 @@ class Sizes:
             cap = self._cap(table)
             if cap < UNLIMITED:
                 self._plan.caps[table] = cap
+            room = room_of(self._units, self.measure, table)
+            if room is not None:
+                self._plan.rooms[table] = np.minimum(room, cap)
+                cap = min(cap, UNLIMITED - 1)
             self._share(table, owner, cap)
         self._busy.discard(table)
 
@@ -85,7 +95,8 @@ class Sizes:
             if mine & left:
                 parent = link.key.parent_table
                 self.measure(parent)
-                ways *= self._plan.table_rows.get(parent, UNLIMITED)
+                known = parent in self._plan.table_rows
+                ways *= self._plan.places(parent) if known else UNLIMITED
                 left -= mine
         for name in left:
             piece = model.layout.find(PieceKind.COLUMN, name)
@@ -95,17 +106,38 @@ class Sizes:
             ways *= max(1, int(np.prod(piece.codec.sizes)))
         return min(ways, UNLIMITED)
 
+    def _stand(self, table: str) -> None:
+        """Set where the units' given rows of an owned table begin."""
+        plan, rows = self._plan, len(self._plan.stands[table].rows)
+        root = plan.root_of[table]
+        places = [plan.standing(root, block) for block in range(len(plan.units_of(table)))]
+        mine = [place is not None and place[0] == table for place in places]
+        before = np.concatenate([[0], np.cumsum(mine)]) * plan.blocks[table]
+        plan.first_rows[table] = np.minimum(before, rows).astype(np.int64)
+        plan.table_rows[table] = rows
+
+    def _expected(self, table: str, owner: str, proposed: int) -> int:
+        """Return how many rows of an owned table there should be, if no number is asked for."""
+        plan, real = self._plan, self._family[table].rows
+        if plan.natural(table):
+            return proposed
+        if plan.grows(table):
+            return round(real * plan.spec.scale)
+        owners = max(self._family[owner].rows, 1)
+        return round(plan.table_rows[owner] * real / owners) if real else 0
+
     def _share(self, table: str, owner: str, cap: int) -> None:
         plan, spec = self._plan, self._plan.spec
-        sums = [parts_by_multiplier(unit.proposed(table), cap) for unit in self._units.over(table)]
+        sums = [
+            parts_by_multiplier(unit.proposed(table), unit.room(table, unit.frame(owner)))
+            for unit in self._units.over(table)
+        ]
         by_unit = np.array(sums, np.int64).reshape(len(sums), len(MULTIPLIERS))
         totals = by_unit.sum(axis=0)
-        real, owners = self._family[table].rows, max(self._family[owner].rows, 1)
         exact = table in spec.rows
-        if exact:
-            expected = spec.rows[table]
-        else:
-            expected = round(plan.table_rows[owner] * real / owners) if real else 0
+        expected = spec.rows[table] if exact else self._expected(table, owner, int(totals[0]))
+        if self._family[table].always and not exact:
+            expected = int(totals[0])
         share = share_of(totals, expected, cap, exact=exact)
         if exact and share.target != expected:
             rule = (

@@ -1,4 +1,9 @@
-"""Parents of a self reference: rows of the level above, by their degrees."""
+"""Parents of a self reference without cycles: rows of the level above, by their degrees.
+
+The whole tree is made at plan time: who may be a row's parent depends on the levels of
+all rows. Where parents and children must agree in something (their tenant, their owner),
+each group is a forest of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from syntheflow_server.engine.graph.structure import Link
-from syntheflow_server.engine.keys.permute import permute
+from syntheflow_server.engine.sampling.agreement import spread
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.plan import SamplePlan
-from syntheflow_server.engine.sampling.rng import key_of
 
 Ints = npt.NDArray[np.int64]
 
@@ -19,22 +23,93 @@ LOOP = -1
 
 def level_parents(plan: SamplePlan, frame: Frame, link: Link) -> Ints:
     """Return the parent rows of the frame's rows: -1 at the top, itself for a loop."""
-    index = plan.levels[str(link.key)]
-    mine = index.level[frame.first_row : frame.first_row + frame.rows]
-    result = np.where(mine == LOOP, frame.row_numbers, -1)
-    depth = np.maximum(index.level, 0)
-    for level in range(1, int(mine.max(initial=0)) + 1):
-        rows = np.flatnonzero(mine == level)
-        if not len(rows):
-            continue
-        all_rows = np.flatnonzero(index.level == level)
-        above = np.flatnonzero(depth == level - 1)
-        ends = np.cumsum(index.degrees[above])
-        if not ends[-1]:
-            ends = np.arange(1, len(above) + 1)
-        rank = np.searchsorted(all_rows, frame.first_row + rows)
-        key = key_of(plan.spec.seed, "tree", link.key, level) >> 80
-        place = permute(rank, len(all_rows), key)
-        stub = place * int(ends[-1]) // len(all_rows)
-        result[rows] = above[np.searchsorted(ends, stub, side="right")]
+    parents = plan.levels[str(link.key)].parents
+    first = frame.first_row + frame.shift
+    return parents[first : first + frame.rows]
+
+
+def grow(
+    codes: Ints,
+    degrees: Ints,
+    link: Link,
+    groups: Ints,
+    rng: np.random.Generator,
+    *,
+    exact: bool = True,
+) -> Ints:
+    """Return the parent of each row of a table: -1 for none, itself for a loop.
+
+    `codes` [n] are levels, `degrees` [n] how many children rows would have, `groups` [n]
+    who may be related. With `exact` as large a share of rows has no parent as in the real table.
+    """
+    rows = np.arange(len(codes))
+    level = np.where(codes >= link.levels, LOOP, codes)
+    if not link.nullable and link.loops:
+        level[level == 0] = LOOP
+    if link.nullable and exact:
+        _set_tops(level, groups, round(len(level) * link.null_share), rng)
+    _close(level, groups)
+    if not link.nullable and link.loops:
+        level[level == 0] = LOOP
+    depth = np.maximum(level, 0)
+    result = np.where(level == LOOP, rows, -1)
+    for step in range(1, int(depth.max(initial=0)) + 1):
+        mine = np.flatnonzero(depth == step)
+        above = np.flatnonzero(depth == step - 1)
+        mine = mine[np.argsort(groups[mine], kind="stable")]
+        free = degrees[above] - (result[above] == above)
+        found = spread(groups[mine], groups[above], np.maximum(free, 0), rng, once=link.unique)
+        result[mine] = np.where(found >= 0, above[np.maximum(found, 0)], -1)
+    if link.unique:
+        _chain(result, np.flatnonzero((result < 0) & (depth > 0)), groups)
     return result
+
+
+def _set_tops(level: Ints, groups: Ints, target: int, rng: np.random.Generator) -> None:
+    """Let `target` rows have level 0, as far as each group keeps one."""
+    tops = np.flatnonzero(level == 0)
+    if len(tops) > target:
+        tops = rng.permutation(tops)
+        spare = tops[_later(groups[tops])][: len(tops) - target]
+        level[spare] = 1
+    elif len(tops) < target:
+        others = rng.permutation(np.flatnonzero(level > 0))
+        level[others[: target - len(tops)]] = 0
+
+
+def _later(groups: Ints) -> npt.NDArray[np.bool_]:
+    """Return which entries are not the first of their group."""
+    later = np.ones(len(groups), bool)
+    later[np.unique(groups, return_index=True)[1]] = False
+    return later
+
+
+def _close(level: Ints, groups: Ints) -> None:
+    """Let no group have an empty level below a used one: its rows would lack possible parents."""
+    for step in range(int(level.max(initial=0))):
+        higher = np.flatnonzero(level > step)
+        if not len(higher):
+            return
+        there = np.unique(groups[np.maximum(level, 0) == step])
+        lacking = higher[~np.isin(groups[higher], there)]
+        if not len(lacking):
+            continue
+        lacking = lacking[np.lexsort((level[lacking], groups[lacking]))]
+        level[lacking[~_later(groups[lacking])]] = step
+
+
+def _chain(parents: Ints, rows: Ints, groups: Ints) -> None:
+    """Hang `rows` that found no parent without a child at the ends of their group's chains."""
+    taken = np.zeros(len(parents), bool)
+    taken[parents[parents >= 0]] = True
+    waiting = np.zeros(len(parents), bool)
+    waiting[rows] = True
+    ends: dict[int, int] = {}
+    for row in np.flatnonzero(~taken & ~waiting).tolist():
+        ends.setdefault(int(groups[row]), row)
+    for row in rows.tolist():
+        group = int(groups[row])
+        if group in ends:
+            parents[row] = ends[group]
+        if not taken[row]:
+            ends[group] = row

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
-from syntheflow_server.engine.graph.structure import Link
+from syntheflow_server.engine.graph.structure import Link, Structure
 from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.agreement import Groups, redrawn
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
@@ -36,6 +37,10 @@ class Parents(Protocol):
 
     def fixed_keys(self, link: Link) -> Ints:
         """Return by parent row the number that children's order column must equal."""
+        ...
+
+    def groups(self, link: Link, columns: tuple[str, ...]) -> Groups:
+        """Return the parents' groups by what they have in the child's `columns`."""
         ...
 
 
@@ -76,6 +81,7 @@ class _Keys:
         self.column = column
         structure = runtime.model.family[frame.table]
         self.parents = parents
+        self.tied_columns = _tied_columns(structure)
         # Links of which the key holds more than the order column they must agree with.
         self.links = [
             link
@@ -128,9 +134,11 @@ class _Keys:
         if counters:
             self._count_up(counters[-1])
         free = [link for link in self.links if not link.fixed]
-        if free and self.repeats().any():
-            self._swap(free[-1])
-            self._redraw(free[-1])
+        for link in reversed(free):
+            if self.repeats().any():
+                self._swap(link)
+            if self.repeats().any():
+                self._redraw(link)
         for name in self.plain:
             if name not in counters and self.repeats().any():
                 self._revalue(name)
@@ -190,6 +198,8 @@ class _Keys:
             other = self.rng.permutation(self.frame.rows)[: len(bad)]
             bad = bad[self.rng.permutation(len(bad))[: len(other)]]
             apart = ~np.isin(other, bad)
+            if (groups := self._groups(link)) is not None:
+                apart &= groups[parents[bad]] == groups[parents[other]]
             bad, other = bad[apart], other[apart]
             before = parents.copy()
             parents[bad], parents[other] = before[other], before[bad]
@@ -208,21 +218,33 @@ class _Keys:
         rows = self.plan.table_rows[link.key.parent_table]
         index = self.plan.parents.get(str(link.key))
         ends = index.ends if index and index.stubs else np.arange(1, rows + 1)
+        groups = self._groups(link)
         for _ in range(_DRAWS):
             bad = np.flatnonzero(self.repeats())
             if not len(bad):
                 return
-            stubs = self.rng.integers(0, ends[-1], len(bad))
-            parents[bad] = np.searchsorted(ends, stubs, side="right")
+            if groups is None:
+                stubs = self.rng.integers(0, ends[-1], len(bad))
+                parents[bad] = np.searchsorted(ends, stubs, side="right")
+            else:
+                weights = np.diff(ends, prepend=0)
+                parents[bad] = redrawn(parents, bad, groups, weights, self.rng)
             self._follow(link, bad)
         for row in np.flatnonzero(self.repeats()):
             others = self.frame.owner == self.frame.owner[row]
-            unused = np.setdiff1d(np.arange(rows), parents[others])
+            alike = np.ones(rows, bool) if groups is None else groups == groups[parents[row]]
+            unused = np.setdiff1d(np.flatnonzero(alike), parents[others])
             if len(unused):
                 # Parents that nobody refers to come last, but they come.
                 weights = np.diff(ends, prepend=0)[unused] + _LITTLE
                 parents[row] = self.rng.choice(unused, p=weights / weights.sum())
                 self._follow(link, np.array([row]))
+
+    def _groups(self, link: Link) -> Ints | None:
+        """Return by parent row what its children's shared columns need; None if nothing."""
+        columns = tuple(c for c in link.key.child_columns if c in self.tied_columns)
+        columns = tuple(c for c in columns if c not in link.fixed)
+        return self.parents.groups(link, columns).theirs if columns else None
 
     def _follow(self, link: Link, rows: Ints) -> None:
         """Let the order column agree with the new parents of `rows`."""
@@ -261,6 +283,11 @@ class _Keys:
                 break
             self.frame.order[bad] = self.next(self.frame.order[bad])
         self.frame.columns.pop(self.order, None)
+
+
+def _tied_columns(structure: Structure) -> frozenset[str]:
+    """Return the columns that links share: whoever fills them, they must not change."""
+    return frozenset(name for link in structure.resolved for name in link.shared)
 
 
 def repeated(parts: list[Ints]) -> npt.NDArray[np.bool_]:

@@ -10,13 +10,21 @@ from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.crowds import spread_like
 from syntheflow_server.engine.sampling.draw import draw_children, draw_root
 from syntheflow_server.engine.sampling.frame import Frame
+from syntheflow_server.engine.sampling.known import kept_frame, stand_frame
 from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
-from syntheflow_server.engine.sampling.settle import is_asked, settle_root
+from syntheflow_server.engine.sampling.settle import (
+    asked_counts,
+    is_asked,
+    nearest_counts,
+    settle_root,
+    steer_owned,
+)
 from syntheflow_server.engine.sampling.shares import UNLIMITED
 
 Ints = npt.NDArray[np.int64]
+_NO_CODES = np.zeros((0, 0), np.uint16)
 
 
 class Unit:
@@ -34,33 +42,41 @@ class Unit:
     ) -> None:
         self.runtime, self.plan, self._beat = runtime, plan, beat
         self.root, self.block, self._beyond = root, block, beyond
+        self._standing = plan.standing(root, block)
         self._frames: dict[str, Frame] = {}
 
     def frame(self, table: str) -> Frame:
         """Return the rows of `table` in this unit; its tokens are drawn, nothing decoded."""
         if table not in self._frames:
             owner = self.runtime.model.family.owner_of(table)
-            self._frames[table] = self._owned(table, owner) if owner else self._root()
+            if self._standing is not None and self._standing[0] == table:
+                first = self._standing[1]
+                frame = stand_frame(self.runtime, self.plan, table, self.block, first, self._beat)
+            else:
+                frame = self._owned(table, owner) if owner else self._root()
+                frame.shift = self.plan.silent(table)
+            self._frames[table] = frame
         return self._frames[table]
 
     def _root(self) -> Frame:
         table, size = self.root, self.plan.blocks[self.root]
-        first = self.block * size
-        spec = self.plan.spec
+        first = self.plan.first_row(table, self.block)
         asked = self.plan.table_rows[table]
-        rows = min(size, asked - first)
+        rows = 0 if self._standing is not None else min(size, asked - first)
+        if table in self.runtime.model.kept:
+            return kept_frame(self.runtime, table, self.block, first, rows)
         if is_asked(self.plan, table):
             blank = np.zeros((rows, self.runtime.layout(table).size), np.uint16)
             asked_for = Frame(table, self.block, first, rows, blank)
             settle_root(self.runtime, self.plan, asked_for, self._beat)
             return asked_for
         if table not in self.plan.unbounded:
-            return draw_root(
-                self.runtime, table, spec, self.block, (first, rows, asked), self._beat
-            )
+            place = first, rows, asked
+            return draw_root(self.runtime, table, self.plan, self.block, place, self._beat)
         # Rows that may be read beyond the table's size must not depend on that size: the
         # whole block is made, and cut where the table ends.
-        frame = draw_root(self.runtime, table, spec, self.block, (first, size, asked), self._beat)
+        whole = first, size, asked
+        frame = draw_root(self.runtime, table, self.plan, self.block, whole, self._beat)
         if not self._beyond and rows < size:
             frame.rows, frame.codes = rows, frame.codes[:rows]
         return frame
@@ -70,10 +86,13 @@ class Unit:
         counts = self.proposed(table)
         if share := self.plan.shares.get(table):
             before = int(self.plan.parts_before[table][self.block])
-            counts = share.counts(counts, before)
+            counts = share.counts(counts, before, self.room(table, above))
         first = self.plan.first_row(table, self.block)
-        spec = self.plan.spec
-        return draw_children(self.runtime, table, spec, above, first, counts, self._beat)
+        spec, steering = self.plan.spec, None
+        if spec.conditions.get(table):
+            rows = Frame(table, above.unit, first, int(counts.sum()), _NO_CODES)
+            steering = steer_owned(self.runtime, self.plan, rows, self._beat)
+        return draw_children(self.runtime, table, spec, above, first, counts, self._beat, steering)
 
     def proposed(self, table: str) -> Ints:
         """Return how many rows of `table` each owner row in this unit would have by itself."""
@@ -82,7 +101,26 @@ class Unit:
         piece = self.runtime.piece(above.table, PieceKind.COUNT, table)
         assert piece.codec is not None
         rng = generator(self.plan.spec.seed, table, self.block, "counts")
+        if table in above.counts:
+            return asked_counts(above, table, rng)
+        if self.plan.given(table):
+            return np.zeros(above.rows, np.int64)  # its rows are given
         counts, _ = decode_numbers(piece.codec, above.codes[:, piece.where], rng)
         if real := family[above.table].crowds.get(table):
             counts = spread_like(real, counts, rng)
-        return np.clip(counts, 0, self.plan.caps.get(table, UNLIMITED))
+        if family[table].always:
+            counts = np.ones(above.rows, np.int64)
+        held = self.plan.held.get(str(family[table].owner))
+        if held is not None and above.silent:
+            counts = np.where(held[above.row_numbers], 0, counts)  # they have their only one
+        if above.table in self.runtime.model.kept:
+            counts = nearest_counts(self.runtime, self.plan, above.table, table, counts)
+        return np.clip(counts, 0, self.room(table, above))
+
+    def room(self, table: str, above: Frame) -> Ints | int:
+        """Return how many rows of `table` each owner row can have, or all of them alike."""
+        room = self.plan.rooms.get(table)
+        if room is None:
+            return self.plan.caps.get(table, UNLIMITED)
+        first = above.first_row + above.shift
+        return room[first : first + above.rows]

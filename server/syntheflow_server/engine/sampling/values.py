@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -16,6 +18,7 @@ from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations import Ref, Relation, agreed
 from syntheflow_server.engine.relations.moving import met
 from syntheflow_server.engine.sampling.beat import Beat
+from syntheflow_server.engine.sampling.follow import handed_on
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.links import Resolver
 from syntheflow_server.engine.sampling.plan import SamplePlan
@@ -28,9 +31,16 @@ Ints = npt.NDArray[np.int64]
 class Values:
     """Makes columns of frames; every column of a row is a function of the unit alone."""
 
-    def __init__(self, runtime: Runtime, plan: SamplePlan, beat: Beat) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        plan: SamplePlan,
+        beat: Beat,
+        keep: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """Prepare; `keep` stores a table's key column that is read before it is there."""
         self._runtime, self._plan, self._beat = runtime, plan, beat
-        self._resolver = Resolver(runtime, plan, self.column)
+        self._resolver = Resolver(runtime, plan, self.column, keep)
 
     def column(self, frame: Frame, name: str) -> pa.Array:
         """Return the values of a column, made once per frame."""
@@ -85,16 +95,15 @@ class Values:
             frame.columns[name] = met(frame.columns[name], name, frame.sheet, model.relations)
 
     def _key(self, frame: Frame, model: TableModel, name: str) -> pa.Array:
-        seed = self._plan.spec.seed
         for maker in model.makers:
             if name in maker.columns:
-                asked = self._plan.table_rows[frame.table]
-                values = made_key(maker, frame.table, frame.row_numbers, seed, asked)[name]
+                values = made_key(maker, frame.table, frame.row_numbers, self._plan)[name]
                 return self._with_gaps(frame, name, values)
         assert frame.above is not None
         maker = next(m for m in model.owner_makers if name in m.columns)
-        owners = frame.above.row_numbers
-        return made_key(maker, frame.table, owners, seed)[name].take(pa.array(frame.owner))
+        owners = frame.above.places
+        made = made_key(maker, frame.table, owners, self._plan, of_owner=True)
+        return made[name].take(pa.array(frame.owner))
 
     def _with_gaps(self, frame: Frame, name: str, values: pa.Array) -> pa.Array:
         """Return the identifiers with nulls where the row says that there is none."""
@@ -111,6 +120,8 @@ class Values:
         theirs = link.key.parent_columns[place]
         if link.kind is not LinkKind.COPIED:
             parents = self._resolver.parents(frame, link)
+            if link.partial:
+                parents = self._shown(frame, link, name, parents)
             return self._resolver.key_values(link.key.parent_table, theirs, parents)
         owner, rows = frame, np.arange(frame.rows)
         for _ in range(link.above):
@@ -121,6 +132,15 @@ class Values:
         if link.through is not None:
             source = link.through.child_columns[link.through.parent_columns.index(theirs)]
         return self.column(owner, source).take(pa.array(rows))
+
+    def _shown(self, frame: Frame, link: Link, name: str, parents: Ints) -> Ints:
+        """Return the parents; a row without one may show a part of some parent's key."""
+        rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"partly {link.key}")
+        some = self._plan.places(link.key.parent_table)
+        kinds = rng.choice(len(link.partial), frame.rows, p=[share for _, share in link.partial])
+        lenders = rng.integers(0, max(some, 1), frame.rows)
+        empty = np.array([name in columns for columns, _ in link.partial])[kinds]
+        return np.where((parents < 0) & ~empty & (some > 0), lenders, parents)
 
     def _related(self, frame: Frame, relation: Relation, name: str) -> pa.Array:
         """Return a column that other columns of the row and of its owners decide."""
@@ -158,20 +178,29 @@ class Values:
         piece = model.layout.find(PieceKind.COLUMN, name)
         assert piece is not None, name
         assert piece.codec is not None
+        if name in frame.followed and name not in frame.guides:
+            return frame.followed[name]
         rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"value {name}")
         uniforms = rng.random((frame.rows, piece.codec.draws))
         if name in frame.guides:
             again = generator(self._plan.spec.seed, frame.table, frame.unit, f"within {name}")
             spare = again.random((frame.rows, 2))
             return frame.guides[name].decode(frame.codes, uniforms, spare)
-        return piece.codec.decode(frame.codes[:, piece.where], uniforms)
+        made = piece.codec.decode(frame.codes[:, piece.where], uniforms)
+        rows = handed_on(self._runtime.layout(frame.table), name, frame.codes)
+        return made if rows is None else made.take(pa.array(rows))
 
 
 def made_key(
-    maker: KeyMaker, table: str, rows: Ints, seed: int, asked: int = 0
+    maker: KeyMaker, table: str, rows: Ints, plan: SamplePlan, *, of_owner: bool = False
 ) -> dict[str, pa.Array]:
-    """Return the maker's columns for row numbers of a request of `asked` rows (0: all real)."""
-    return maker.make(maker.places(rows, asked), key_of(seed, table, *maker.columns) >> 80)
+    """Return the maker's columns for numbers of the table's rows, or of its owner's.
+
+    Keys that exist already are left out.
+    """
+    asked = 0 if of_owner else plan.table_rows.get(table, 0)
+    places = plan.free(table, maker.columns, maker.places(rows, asked))
+    return maker.make(places, key_of(plan.spec.seed, table, *maker.columns) >> 80)
 
 
 def settles(family: Family, table: str) -> bool:
@@ -181,8 +210,12 @@ def settles(family: Family, table: str) -> bool:
 
 
 def link_of(model: TableModel, name: str) -> Link | None:
-    """Return the link that fills a column: the widest that is not implied by another."""
-    for link in model.structure.links:
-        if link.kind is not LinkKind.IMPLIED and name in link.key.child_columns:
+    """Return the link that fills a column: the first that does not find it filled."""
+    structure = model.structure
+    if name in structure.modelled:
+        return None
+    for link in structure.links:
+        told = link.kind in {LinkKind.IMPLIED, LinkKind.RETURNED} or name in link.shared
+        if not told and name in link.key.child_columns:
             return link
     return None

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
-from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.schema import ForeignKey, Schema
 from syntheflow_server.domain.tables import Tables
-from syntheflow_server.engine.graph.joins import NULL_ROW, Rows, child_counts, parent_rows
+from syntheflow_server.engine.graph.joins import (
+    ORPHAN_ROW,
+    Rows,
+    child_counts,
+    parent_rows,
+)
 from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.ownership import Forest, choose_owners
 from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Structure
 from syntheflow_server.engine.training.keeping import kept_structure
-from syntheflow_server.engine.training.keyroles import key_roles
-from syntheflow_server.engine.training.links import classify_links
+from syntheflow_server.engine.training.keyroles import key_roles, unique_keys
+from syntheflow_server.engine.training.links import (
+    classify_links,
+    filled_by,
+    in_turn,
+    own_columns,
+)
+from syntheflow_server.engine.training.orphans import lent
 from syntheflow_server.engine.training.siblings import find_sequence, order_numbers
 
 _FEW_PARENTS = 100
@@ -26,11 +37,17 @@ _FEW_CROWDED = 50
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The structures, and every reference resolved to parent rows (see graph.joins)."""
+    """The structures, and every reference resolved to parent rows (see graph.joins).
+
+    Rows whose owner does not exist, `unowned` by table, were lent one: they do not teach.
+    `orphans` are the numbers of rows by reference whose parent does not exist.
+    """
 
     family: Family
     references: Mapping[ForeignKey, Rows]
     rows: Mapping[str, int]
+    unowned: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    orphans: Mapping[ForeignKey, int] = field(default_factory=dict)
 
     def owners(self, table: str) -> Rows:
         """Return the owner row of each row of an owned table."""
@@ -38,27 +55,54 @@ class Analysis:
         assert owner is not None
         return self.references[owner]
 
+    def strays(self, table: str) -> npt.NDArray[np.bool_]:
+        """Return which rows of a table were lent an owner."""
+        none = np.zeros(self.rows[table], bool)
+        return self.unowned.get(table, none)
 
-def analyse(schema: Schema, tables: Tables, keep: Collection[str] = ()) -> Analysis:
+
+def analyse(
+    schema: Schema, tables: Tables, keep: Collection[str] = (), *, orphans: bool = False
+) -> Analysis:
     """Return what the real tables say; those to `keep` stay as they are.
 
-    Raises UnsupportedError naming the foreign keys or the key that cannot be kept.
+    With `orphans`, rows whose parent does not exist are to be made again: then no
+    reference owns that some rows hold in vain. Raises UnsupportedError naming the foreign keys or the key that cannot be kept.
     """
     rows = {table.name: tables[table.name].num_rows for table in schema.tables}
     references = {key: parent_rows(key, tables) for key in schema.foreign_keys}
-    forest = choose_owners(schema, references, rows, keep)
+    lost = {key: int((found == ORPHAN_ROW).sum()) for key, found in references.items()}
+    forest = choose_owners(schema, references, rows, keep, orphans=orphans)
+    strays = {
+        name: references[key] == ORPHAN_ROW for name, key in forest.owner_keys.items() if lost[key]
+    }
+    references |= {key: lent(references[key]) for key in forest.owner_keys.values()}
     structures = {
         name: kept_structure(schema.table(name), tables[name])
         if name in keep
         else _structure(name, schema, tables, references, forest, rows)
         for name in forest.order
     }
-    found = Analysis(Family(structures, forest.order), references, rows)
+    for name in _answering(structures, forest):
+        structures[name] = structures[name].model_copy(update={"always": True})
+    found = Analysis(Family(structures, forest.order), references, rows, strays, lost)
     crowded = {
         name: structure.model_copy(update={"crowds": _crowds(found, name)})
         for name, structure in structures.items()
     }
     return replace(found, family=Family(crowded, forest.order))
+
+
+def _answering(structures: Mapping[str, Structure], forest: Forest) -> set[str]:
+    """Return the tables of which each owner must have one row, since it refers to that row."""
+    names = set()
+    for structure in structures.values():
+        for link in structure.links:
+            name = link.key.parent_table
+            while link.kind is LinkKind.RETURNED and name != structure.table:
+                names.add(name)
+                name = forest.owner_of(name)
+    return names
 
 
 def _crowds(analysis: Analysis, table: str) -> dict[str, tuple[tuple[int, int], ...]]:
@@ -99,6 +143,7 @@ def _structure(
     table = schema.table(name)
     owner = forest.owner_keys.get(name)
     links = classify_links(name, schema, references, forest)
+    own = own_columns(unique_keys(table, schema), links)
     roles = key_roles(table, tables[name], schema, owner, links)
     sequence = None
     if owner and not roles.once:
@@ -113,11 +158,8 @@ def _structure(
             table, tables[name], references[owner], candidates, rest, referring
         )
     order = sequence.order if sequence else ""
-    links = tuple(
-        link.model_copy(update={"fixed": tuple(c for c in link.key.child_columns if c == order)})
-        for link in links
-    )
-    _refuse_overlaps(owner, links, order)
+    filled = {*own, *(owner.child_columns if owner else ())}
+    links = in_turn(links, filled, order, tables[name])
     per_owner = roles.disambiguator if order in roles.disambiguated else ()
     surrogate = roles.surrogate + (() if per_owner else roles.disambiguator)
     distinct = roles.distinct
@@ -128,7 +170,7 @@ def _structure(
         numbers = order_numbers(tables[name], order)
         strict = numbers is not None and not _repeat(references[owner], numbers)
         sequence = sequence.model_copy(update={"strict": strict})
-    resolved = {c for link in links for c in link.key.child_columns}
+    resolved = filled_by(links) - own
     unmodelled = {*surrogate, *per_owner, *resolved, order}
     unmodelled |= set(owner.child_columns) if owner else set()
     return Structure(
@@ -153,32 +195,9 @@ def _repeat(owners: Rows, numbers: Rows) -> bool:
     return len(np.unique(pairs, axis=0)) < len(pairs)
 
 
-def _refuse_overlaps(owner: ForeignKey | None, links: tuple[Link, ...], order: str) -> None:
-    """Raise UnsupportedError if two references would fill the same column independently."""
-    del order
-    told = {LinkKind.IMPLIED, LinkKind.COPIED}
-    drawn = [link.key for link in links if link.kind not in told]
-    drawn = [*([owner] if owner else []), *drawn]
-    for i, first in enumerate(drawn):
-        for second in drawn[i + 1 :]:
-            shared = set(first.child_columns) & set(second.child_columns)
-            if shared:
-                raise UnsupportedError(
-                    f"The foreign keys {first} and {second} share the column"
-                    f" {', '.join(sorted(shared))}, and neither parent tells the other;"
-                    " drop one of them from the schema",
-                    reason="FOREIGN_KEYS_OVERLAP",
-                    metadata={"table": first.child_table, "column": min(shared)},
-                )
-
-
-def null_share(found: Rows) -> float:
-    """Return the share of rows without parent."""
-    return float((found == NULL_ROW).mean()) if len(found) else 0.0
-
-
 def children_of(analysis: Analysis, table: str) -> Rows:
     """Return each owner row's number of children in the owned `table`."""
     owner = analysis.family[table].owner
     assert owner is not None
-    return child_counts(analysis.references[owner], analysis.rows[owner.parent_table])
+    own = analysis.references[owner][~analysis.strays(table)]
+    return child_counts(own, analysis.rows[owner.parent_table])

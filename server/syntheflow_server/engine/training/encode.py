@@ -19,7 +19,7 @@ from syntheflow_server.engine.encoding.plain import from_numbers
 from syntheflow_server.engine.encoding.text import TextCodec
 from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, fit_codebook
 from syntheflow_server.engine.graph.codes import code_inputs, code_tokens
-from syntheflow_server.engine.graph.joins import Rows, child_counts
+from syntheflow_server.engine.graph.joins import NULL_ROW, ORPHAN_ROW, Rows, child_counts
 from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
@@ -28,6 +28,7 @@ from syntheflow_server.engine.relations.sight import Sight
 from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, children_of
 from syntheflow_server.engine.training.entities import holders
+from syntheflow_server.engine.training.follow import Follow, following
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
 from syntheflow_server.engine.training.siblings import order_numbers
 from syntheflow_server.engine.training.thinning import Whole
@@ -79,6 +80,7 @@ class Encoder:
         self._step_units: dict[str, Rows] = {}
         self._parts: dict[tuple[str, PieceKind, str], Codes] = {}
         self._entities: dict[str, Rows | None] = {}
+        self._hidden_values: dict[tuple[str, str], pa.Array] = {}
         self.codebooks: dict[str, Codebook] = {}
 
     def run(self) -> dict[str, Encoded]:
@@ -107,7 +109,8 @@ class Encoder:
             assert structure.sequence is not None
             numbers = structure.sequence.counted(numbers)
             self._numbers[table] = numbers
-        self._siblings[table] = Siblings.of(self._analysis.owners(table), numbers)
+        strays = self._analysis.strays(table)
+        self._siblings[table] = Siblings.of(self._analysis.owners(table), numbers, strays)
 
     def _fit(
         self,
@@ -122,13 +125,9 @@ class Encoder:
         old = self._kept(table, kind, column.name, taught)
         # Children do not outlive the longest span, nor outnumber the largest crowd.
         tails = kind is PieceKind.COLUMN
+        needed = 1 if self._analysis.family[table].kept else self._needed
         codec = old or fit_codec(
-            column,
-            taught,
-            self._seed,
-            needed=self._needed,
-            tails=tails,
-            entity=self._whose(table),
+            column, taught, self._seed, needed=needed, tails=tails, entity=self._whose(table)
         )
         if isinstance(codec, TextCodec) and table in self._whole:
             every = self._whole[table].values(column.name, relation)
@@ -174,14 +173,40 @@ class Encoder:
                 leading.append(Piece(PieceKind.LINK, str(link.key), (token, token), link=link))
         own = [*self._columns(table), *self._crowd(table)]
         codecs = [piece.codec for piece in own if piece.codec is not None]
-        following = [own[i] for i in column_order(codecs)]
+        own = [own[i] for i in column_order(codecs)]
         telling = [Ref(name) for name in structure.telling]
         told = {name for _, name in told_by(self._relations[table], telling)}
         given = {*structure.grid, *structure.telling, *told}
-        following.sort(key=lambda piece: piece.name not in given)
-        pieces = [*leading, *following]
+        own.sort(key=lambda piece: piece.name not in given)
+        pieces = self._handed_on(table, [*leading, *own])
         kept = self._base.in_old_order(table, pieces) if self._base else None
         return Layout.of(kept or pieces)
+
+    def _handed_on(self, table: str, pieces: list[Piece]) -> list[Piece]:
+        """Return the pieces, with one before each that says how it follows the sibling before."""
+        structure, siblings = self._analysis.family[table], self._siblings.get(table)
+        if siblings is None or structure.sequence is None or structure.sequence.long:
+            return pieces
+        keys = {name for names in structure.distinct for name in names}
+        result = []
+        for piece in pieces:
+            found = None
+            if piece.kind is PieceKind.LINK and piece.link is not None:
+                parents = self._analysis.references[piece.link.key]
+                found = Follow.of_parents(parents, siblings, ~self._held[table])
+            elif piece.kind is PieceKind.COLUMN and piece.codec and piece.name not in keys:
+                values = self._hidden_values.get((table, piece.name))
+                if values is None:
+                    values = combined(self._tables[table].column(piece.name))
+                found = following(piece.codec, values, siblings, ~self._held[table])
+            if found is not None and found.steps is not None:
+                column = _integer(piece.name)
+                result.append(self._fit(table, PieceKind.DELTA, column, found.steps))
+            elif found is not None:
+                self._parts[table, PieceKind.SAME, piece.name] = found.same_codes
+                result.append(Piece(PieceKind.SAME, piece.name, (Token(2),)))
+            result.append(piece)
+        return result
 
     def _columns(self, table: str) -> list[Piece]:
         structure, schema = self._analysis.family[table], self._schema.table(table)
@@ -206,7 +231,8 @@ class Encoder:
     def _guided(self, table: str, piece: Piece, others: list[Piece]) -> Piece:
         """Return the piece; many names are grouped by the column that tells most about them."""
         codec = piece.codec
-        if not isinstance(codec, CategoryCodec) or codec.width == 1:
+        kept = self._analysis.family[table].kept
+        if not isinstance(codec, CategoryCodec) or codec.width == 1 or kept:
             return piece
         teaching = ~self._held[table]
         told = [
@@ -221,7 +247,7 @@ class Encoder:
         if guide is None:
             return piece
         whose = self._whose(table)
-        grouped = CategoryCodec.fit(column, taught, guide, self._needed, whose)
+        grouped = CategoryCodec.fit(column, taught, guide, self._needed, whose, self._seed)
         self._parts[table, piece.kind, piece.name] = grouped.encode(values)
         self._tick(f"reading {table}")
         return Piece(piece.kind, piece.name, grouped.tokens, grouped)
@@ -237,6 +263,7 @@ class Encoder:
             given = given_of(relation, sight.get)
             for column in relation.hidden:
                 values = given[Ref(column.name)]
+                self._hidden_values[table, column.name] = values
                 pieces.append(self._fit(table, PieceKind.COLUMN, column, values, relation))
         return pieces
 
@@ -336,7 +363,8 @@ class Encoder:
         self.codebooks[str(link.key)] = book
         code = np.where(found >= 0, book.assign(inputs)[found] if len(inputs) else 0, -1)
         pair = np.stack([code // book.side, code % book.side], axis=1)
-        pair[code < 0] = (len(book.groups) if link.nullable else 0, 0)
+        pair[found == NULL_ROW] = (len(book.groups), 0)
+        pair[found == ORPHAN_ROW] = (len(book.groups) + int(link.nullable), 0)
         self._parts[link.key.child_table, PieceKind.LINK, str(link.key)] = pair.astype(np.uint16)
 
     def _with_codes(self, layout: Layout) -> Layout:
@@ -347,7 +375,7 @@ class Encoder:
                 continue
             assert piece.link is not None
             book = self.codebooks[piece.name]
-            groups = len(book.groups) + int(piece.link.nullable)
+            groups = len(book.groups) + piece.link.extra_groups
             link = piece.link.model_copy(update={"groups": len(book.groups), "members": book.side})
             tokens = (Token(groups), Token(book.side))
             pieces.append(Piece(piece.kind, piece.name, tokens, link=link))
@@ -357,7 +385,10 @@ class Encoder:
         codes = self._gather(table, layout)
         counted = np.ones(codes.shape, bool)
         siblings = self._siblings.get(table)
-        for piece in layout.pieces:
+        for piece, after in zip(layout.pieces, (*layout.pieces[1:], None), strict=True):
+            if siblings is not None and after is not None:
+                told = _told_by_sibling(piece, codes, counted, siblings)
+                counted[told, after.where] = False
             if piece.kind is PieceKind.CALENDAR:
                 counted[:, piece.where] = False
             elif piece.kind is PieceKind.STEP and siblings is not None:
@@ -365,9 +396,23 @@ class Encoder:
             elif piece.kind is PieceKind.LINK and piece.link is not None:
                 found = self._analysis.references[piece.link.key]
                 counted[found < 0, piece.start + 1] = False
-                if not piece.link.nullable:
-                    counted[found < 0, piece.start] = False
         return Encoded(layout, codes, counted, siblings, self._step_units.get(table))
+
+
+def _told_by_sibling(piece: Piece, codes: Codes, counted: Mask, siblings: Siblings) -> Mask:
+    """Return in which rows [n] the piece decides the next one; it has no say where none is before.
+
+    `counted` is cleared where the piece itself is settled.
+    """
+    first = codes[:, piece.start]
+    if piece.kind is PieceKind.SAME:
+        counted[siblings.position == 0, piece.start] = False
+        return np.asarray(first == 1)
+    if piece.kind is not PieceKind.DELTA or piece.codec is None:
+        return np.zeros(len(codes), bool)
+    none = piece.tokens[0].size - 1
+    counted[siblings.position == 0, piece.where] = False
+    return np.asarray(first != none)
 
 
 def learn_support(encoded: Encoded, held: Mask) -> Support:

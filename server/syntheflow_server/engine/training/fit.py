@@ -77,9 +77,10 @@ def fit(
     tables, whole = thinned.tables, thinned.whole
     told = schema
     schema = with_inclusions(schema, tables)
-    analysis = analyse(schema, tables, settings.keep)
-    held = holdout_of(analysis, settings.holdout_share, settings.seed)
-    held |= {name: np.zeros(analysis.rows[name], bool) for name in whole}
+    analysis = analyse(schema, tables, settings.keep, orphans=settings.orphans)
+    hidden = holdout_of(analysis, settings.holdout_share, settings.seed)
+    hidden |= {name: np.zeros(analysis.rows[name], bool) for name in whole}
+    held = {name: rows | analysis.strays(name) for name, rows in hidden.items()}
     holders = settings.rare_holders
     relations = find_relations(
         schema, tables, analysis, held, progress.reading, thinned.obeys, holders
@@ -106,7 +107,7 @@ def fit(
         kept = Checkpoints(checkpoints, fingerprint(schema, settings, encoded, digest))
     trained = _train_all(analysis, encoded, held, settings, progress, kept, old)
     for name, all_rows in whole.items():
-        held[name] = all_rows.held
+        held[name] = hidden[name] = all_rows.held
     family = _family(analysis, encoded, whole)
     models = {}
     for name in family.order:

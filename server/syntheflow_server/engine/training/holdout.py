@@ -18,9 +18,15 @@ _MOST_OWN = 0.5
 
 
 def holdout_rows(
-    schema: Schema, tables: Tables, share: float, seed: int, keep: Collection[str] = ()
+    schema: Schema,
+    tables: Tables,
+    share: float,
+    seed: int,
+    keep: Collection[str] = (),
+    *,
+    orphans: bool = False,
 ) -> dict[str, Mask]:
-    """Return for each table which rows are held out (True).
+    """Return for each table which rows are held out (True); `keep`, `orphans` as in the fit.
 
     The split is by entity (see `entity_table`): a row goes with its entity. Rows of
     tables above that, which own rows split further down, stay in training: of an airport
@@ -31,7 +37,8 @@ def holdout_rows(
     """
     thinned = thin(schema, tables, share, seed, keep)
     schema = with_inclusions(schema, thinned.tables)
-    masks = holdout_of(analyse(schema, thinned.tables, keep), share, seed)
+    analysis = analyse(schema, thinned.tables, keep, orphans=orphans)
+    masks = holdout_of(analysis, share, seed)
     return masks | {name: whole.held for name, whole in thinned.whole.items()}
 
 
@@ -43,7 +50,7 @@ def holdout_of(analysis: Analysis, share: float, seed: int) -> dict[str, Mask]:
     masks: dict[str, Mask] = {}
     for table in order:
         rows, entity = analysis.rows[table], entities[table]
-        above = entity == table and kept[table].mean() > _MOST_OWN
+        above = entity == table and kept[table].sum() > _MOST_OWN * rows
         if rows < _SMALL_TABLE or share <= 0 or above or analysis.family[table].kept:
             masks[table] = np.zeros(rows, bool)
         else:

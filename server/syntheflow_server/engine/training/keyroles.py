@@ -14,6 +14,7 @@ from syntheflow_server.domain.tables import TableSource
 from syntheflow_server.engine.encoding.base import RARE_ROWS
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.keys.cells import MOST_CELLS
+from syntheflow_server.engine.training.links import filled_by, own_columns
 from syntheflow_server.engine.training.telling import counts_up, side_by_side, tells
 
 _GRID_FILL = 0.05
@@ -58,14 +59,15 @@ def key_roles(
 ) -> KeyRoles:
     """Return how the keys of `table` are made; UnsupportedError if one cannot be."""
     owned = set(owner.child_columns) if owner else set()
-    linked = {column for link in links for column in link.key.child_columns}
+    keys = unique_keys(table, schema)
+    linked = filled_by(links) - own_columns(keys, links)
     once = False
     surrogate: list[str] = []
     distinct: list[tuple[str, ...]] = []
     grid: tuple[str, ...] = ()
     disambiguator: tuple[str, ...] = ()
     disambiguated: tuple[str, ...] = ()
-    for key in unique_keys(table, schema):
+    for key in keys:
         if set(key) & {*surrogate, *disambiguator}:
             continue
         free = [column for column in key if column not in owned | linked]
@@ -74,13 +76,13 @@ def key_roles(
             once = once or not rest
             if rest:
                 distinct.append(rest)
-        elif len(key) == 1 and free:
+        elif len(key) == 1 and free and not _is_boolean(source, key[0]):
             surrogate.append(key[0])
         elif _is_unique_link(key, links):
             continue
         elif not free:
             raise _unsupported(table, key)
-        elif not owner and len(free) == len(key) and _fills_grid(source, key):
+        elif not owner and len(free) == len(key) and not grid and _fills_grid(source, key):
             grid = key
         else:
             disambiguator = (_richest(source, free),)
@@ -159,6 +161,10 @@ def _identifies(kind: SemanticType, name: str, source: TableSource) -> bool:
     values = source.column(name)
     present = len(values) - values.null_count
     return bool(present >= _FEW_ROWS and pc.count_distinct(values).as_py() == present)
+
+
+def _is_boolean(source: TableSource, name: str) -> bool:
+    return pa.types.is_boolean(source.column(name).type)
 
 
 def _fills_grid(source: TableSource, key: tuple[str, ...]) -> bool:

@@ -15,7 +15,8 @@ class Siblings:
     """For each row [n]: its owner's row, its place among siblings, their number, who is before.
 
     `order` lists the rows by owner and then by place; `previous` and `second` are the rows
-    one and two places before, -1 if there is none.
+    one and two places before, -1 if there is none. Rows that were lent their owner are
+    nobody's siblings, and `strays`.
     """
 
     owner: Rows
@@ -24,11 +25,21 @@ class Siblings:
     order: Rows
     previous: Rows
     second: Rows
+    strays: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, owner: Rows, numbers: npt.NDArray[np.int64] | None) -> Siblings:
+    def of(
+        cls,
+        owner: Rows,
+        numbers: npt.NDArray[np.int64] | None,
+        strays: npt.NDArray[np.bool_] | None = None,
+    ) -> Siblings:
         """Return the siblings ordered by `numbers`, or in file order if that is None."""
-        rows = len(owner)
+        rows, lent = len(owner), owner
+        strays = np.zeros(rows, bool) if strays is None else strays
+        if strays.any():  # each the only child of an owner of its own
+            owner = owner.copy()
+            owner[strays] = owner.max() + 1 + np.arange(strays.sum())
         order = (
             np.argsort(owner, kind="stable") if numbers is None else np.lexsort((numbers, owner))
         )
@@ -38,12 +49,13 @@ class Siblings:
         position = np.empty(rows, np.int64)
         position[order] = np.arange(rows) - starts[ordered]
         return cls(
-            owner=owner,
+            owner=lent,
             position=position,
             count=counts[owner],
             order=order,
             previous=_before(order, position, 1),
             second=_before(order, position, 2),
+            strays=strays,
         )
 
 
@@ -68,9 +80,9 @@ def ends_of(
     """Return for each of `owners` rows the first and last child, and whether it has any."""
     first, last = np.zeros(owners, np.int64), np.zeros(owners, np.int64)
     has = np.zeros(owners, bool)
-    begins = siblings.position == 0
+    begins = (siblings.position == 0) & ~siblings.strays
     first[siblings.owner[begins]] = numbers[begins]
-    ends = siblings.position == siblings.count - 1
+    ends = (siblings.position == siblings.count - 1) & ~siblings.strays
     last[siblings.owner[ends]] = numbers[ends]
-    has[siblings.owner] = True
+    has[siblings.owner[~siblings.strays]] = True
     return first, last, has
