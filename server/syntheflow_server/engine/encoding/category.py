@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from syntheflow_server.domain.schema import Column, arrow_type
 from syntheflow_server.engine.encoding.base import (
     RARE_ROWS,
+    Arrays,
     Codec,
     Codes,
     Floats,
@@ -25,6 +26,7 @@ from syntheflow_server.engine.encoding.base import (
 )
 from syntheflow_server.engine.encoding.holders import counted
 from syntheflow_server.engine.encoding.plain import array_from_bytes, array_to_bytes
+from syntheflow_server.engine.encoding.rare import DRAWS, RareTexts
 
 _ONE_TOKEN = 256
 
@@ -35,7 +37,8 @@ class CategoryCodec(Codec):
 
     With one token `width` is 1. After the values' groups come, where the column needs
     them, the code `missing` and the code `rare`, which stands for all values with too
-    few holders and decodes to a draw from the others by `cumulative` share.
+    few holders. It decodes to a new string by `others`, or, without that, to a draw from
+    the known values by `cumulative` share.
     """
 
     kind: ClassVar[str] = "category"
@@ -45,6 +48,7 @@ class CategoryCodec(Codec):
     width: int
     missing: bool
     rare: bool
+    others: RareTexts | None
 
     @classmethod
     def fit(
@@ -54,6 +58,7 @@ class CategoryCodec(Codec):
         guide: npt.NDArray[np.int64] | None = None,
         needed: int = RARE_ROWS,
         entity: Ints | None = None,
+        seed: int = 0,
     ) -> Self:
         """Return the codec of `values`; `guide` [n] are codes of a column that predicts it.
 
@@ -75,6 +80,7 @@ class CategoryCodec(Codec):
             width=width,
             missing=values.null_count > 0,
             rare=not bool(keep.all()),
+            others=_others(column, values, names.filter(pa.array(~keep)), seed, needed, entity),
             distinct=len(names) + int(values.null_count > 0),
         )
 
@@ -89,6 +95,7 @@ class CategoryCodec(Codec):
         width: int,
         missing: bool,
         rare: bool,
+        others: RareTexts | None = None,
         distinct: int,
     ) -> Self:
         """Return the codec with these parts."""
@@ -99,7 +106,7 @@ class CategoryCodec(Codec):
         return cls(
             name=name,
             tokens=tuple(tokens),
-            draws=int(rare),
+            draws=DRAWS if others else int(rare),
             distinct=distinct,
             type=kind,
             values=values,
@@ -107,6 +114,7 @@ class CategoryCodec(Codec):
             width=width,
             missing=missing,
             rare=rare,
+            others=others,
         )
 
     @property
@@ -134,30 +142,60 @@ class CategoryCodec(Codec):
         if self.width > 1:
             flat = np.minimum(first * self.width + codes[:, 1], len(self.values) - 1)
         missing = first == self.groups if self.missing else None
+        values = self.values
         if self.rare:
             rare = np.flatnonzero(first == self.groups + self.missing)
-            drawn = np.searchsorted(self.cumulative, uniforms[rare, 0], side="right")
             flat = flat.copy() if flat is first else flat
-            flat[rare] = np.minimum(drawn, len(self.values) - 1)
-        return self.values.take(pa.array(flat, mask=missing))
+            if self.others is not None and len(rare):
+                flat[rare] = len(values) + np.arange(len(rare))
+                values = pa.concat_arrays([values, self.others.compose(uniforms[rare])])
+            elif len(rare):
+                flat[rare] = self._drawn(uniforms[rare, 0])
+        return values.take(pa.array(flat, mask=missing))
+
+    def _drawn(self, uniforms: Floats) -> Ints:
+        """Return the number of a known value for each uniform."""
+        drawn: Ints = np.searchsorted(self.cumulative, uniforms, side="right").astype(np.int64)
+        return np.minimum(drawn, len(self.values) - 1)
 
     def to_state(self) -> State:
         """See `Codec.to_state`."""
-        facts = {
+        facts: dict[str, Any] = {
             "name": self.name,
             "kind": self.type,
             "width": self.width,
             "missing": self.missing,
             "rare": self.rare,
             "distinct": self.distinct,
+            "others": None,
         }
-        return facts, {"values": array_to_bytes(self.values), "cumulative": self.cumulative}
+        arrays: Arrays = {"values": array_to_bytes(self.values), "cumulative": self.cumulative}
+        if self.others is not None:
+            facts["others"], own = self.others.to_state()
+            arrays |= {f"others.{key}": value for key, value in own.items()}
+        return facts, arrays
 
     @classmethod
     def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """See `Codec.from_state`."""
         values = array_from_bytes(arrays["values"], arrow_type(facts["kind"]))
-        return cls.of(values=values, cumulative=arrays["cumulative"], **facts)
+        own, others = dict(facts), None
+        if (told := own.pop("others")) is not None:
+            prefix = "others."
+            parts = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            others = RareTexts.from_state(told, parts)
+        return cls.of(values=values, cumulative=arrays["cumulative"], others=others, **own)
+
+
+def _others(
+    column: Column, values: pa.Array, rare: pa.Array, seed: int, needed: int, entity: Ints | None
+) -> RareTexts | None:
+    """Return how the `rare` values of a column of strings are composed anew, if they are."""
+    if not pa.types.is_string(values.type) or not len(rare):
+        return None
+    own = pc.is_in(values, value_set=rare)
+    whose = None if entity is None else entity[own.to_numpy(zero_copy_only=False)]
+    return RareTexts.fit(column, values.filter(own), len(values), seed, needed, whose)
 
 
 def _guided_order(values: pa.Array, known: pa.Array, guide: npt.NDArray[np.int64]) -> Ints:

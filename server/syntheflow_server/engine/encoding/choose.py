@@ -76,7 +76,7 @@ def _fit_varied(
         return BooleanCodec.fit(column, array)
     text = pa.types.is_string(array.type)
     if (text or column.semantic_type is SemanticType.CATEGORY) and _repeats(array, needed, entity):
-        return CategoryCodec.fit(column, array, guide, needed, entity)
+        return CategoryCodec.fit(column, array, guide, needed, entity, seed)
     if text:
         return TextCodec.fit(column, array, seed, needed, entity)
     if pa.types.is_temporal(array.type):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping as AnyMapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -32,8 +33,9 @@ _TIMES_CHANCE = 4.0
 class Mapping(Relation):
     """`targets[i]` is what a row holds whose source is `sources[i]`.
 
-    A source that is not listed (no value of enough rows) takes the nearest listed
-    number or instant, or `targets[0]`, the target of the most frequent source.
+    A source that is not listed (no value of enough rows) takes the target of the nearest
+    listed number or instant; a string that of any listed one, frequent ones (which come
+    first) more often.
     """
 
     kind: ClassVar[str] = "mapping"
@@ -47,11 +49,18 @@ class Mapping(Relation):
         place = pc.index_in(values, value_set=self.sources)
         unknown = place.is_null().to_numpy(zero_copy_only=False)
         found = pc.fill_null(place, 0).to_numpy(zero_copy_only=False).astype(np.int64)
-        if unknown.any() and not (
-            pa.types.is_string(values.type) or pa.types.is_boolean(values.type)
-        ):
+        if unknown.any() and pa.types.is_string(values.type):
+            found[unknown] = self._any(values.filter(pa.array(unknown)))
+        elif unknown.any() and not pa.types.is_boolean(values.type):
             found[unknown] = self._nearest(values.filter(pa.array(unknown)))
         return self.targets.take(pa.array(found))
+
+    def _any(self, values: pa.Array) -> npt.NDArray[np.int64]:
+        """Return the place of a source by the string's own bytes; 0 for missing values."""
+        texts = values.to_pylist()
+        sums = [zlib.crc32(text.encode()) / 2**32 if text is not None else 0.0 for text in texts]
+        ranks = len(self.sources) ** np.array(sums, np.float64)
+        return np.clip(np.floor(ranks).astype(np.int64) - 1, 0, len(self.sources) - 1)
 
     def lists(self, given: Given) -> npt.NDArray[np.bool_]:
         """Return in which rows the source is one of `sources`."""

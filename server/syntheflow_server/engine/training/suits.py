@@ -78,6 +78,7 @@ def _with_new_names(
         width=codec.width,
         missing=codec.missing or values.null_count > 0,
         rare=codec.rare or bool((unknown & ~new).any()),
+        others=codec.others,
         distinct=codec.distinct + int(new.sum()),
     )
 

@@ -67,3 +67,29 @@ def test_the_guide_is_the_column_that_tells_the_values_apart() -> None:
     assert best_guide(values, [noise, many, close]) is close
     assert best_guide(values, [noise]) is None
     assert best_guide(pa.array(["a", "b"] * 4000), [close]) is None
+
+
+def test_many_rare_names_are_composed_anew_in_their_share() -> None:
+    rng = np.random.default_rng(3)
+    letters = np.array(list("aeiounrstl"))
+    rare = ["".join(rng.choice(letters, 7)).capitalize() for _ in range(60)]
+    codec = fitted(pa.array(["Anna"] * 500 + ["Berta"] * 440 + rare))
+    codes = codec.encode(pa.array(["Anna"] * 10 + rare))
+    made = decoded(codec, codes)
+    assert made[:10] == ["Anna"] * 10
+    assert not set(made[10:]) & {*rare, "Anna", "Berta"}
+    assert len(set(made[10:])) > 50
+
+
+def test_composed_names_survive_the_artefact() -> None:
+    rare = [f"{a}{b}" for a in "ABCDEFGH" for b in ("ena", "ora", "ilde", "ustav")]
+    codec = fitted(pa.array(["Anna"] * 200 + rare))
+    facts, arrays = codec.to_state()
+    again = type(codec).from_state(facts, arrays)
+    codes = np.full((50, 1), codec.sizes[0] - 1)
+    assert decoded(again, codes) == decoded(codec, codes)
+
+
+def test_a_handful_of_rare_names_still_gives_way_to_known_ones() -> None:
+    codec = fitted(pa.array(["Anna"] * 500 + ["Berta"] * 440 + ["Carla", "Dora"]))
+    assert set(decoded(codec, np.full((100, 1), 2))) <= {"Anna", "Berta"}
