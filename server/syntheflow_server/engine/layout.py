@@ -44,6 +44,12 @@ class PieceKind(StrEnum):
     MISSING = "missing"
     """Whether an identifier is empty."""
 
+    SAME = "same"
+    """Whether the piece that follows is what the previous sibling has."""
+
+    DELTA = "delta"
+    """Difference of the column that follows to the previous sibling; missing without one."""
+
     COLUMN = "column"
     """A column of the table itself."""
 
@@ -108,6 +114,13 @@ class Layout:
     def columns(self) -> npt.NDArray[np.int64]:
         """The number of each token's piece [T]."""
         return np.repeat(np.arange(len(self.pieces)), [len(p.tokens) for p in self.pieces])
+
+    @property
+    def askable(self) -> npt.NDArray[np.int64]:
+        """As `columns`, -1 for tokens that only say how siblings follow one another."""
+        between = {PieceKind.STEP, PieceKind.CALENDAR, PieceKind.SAME, PieceKind.DELTA}
+        numbers = [-1 if p.kind in between else i for i, p in enumerate(self.pieces)]
+        return np.repeat(np.array(numbers, np.int64), [len(p.tokens) for p in self.pieces])
 
     @property
     def size(self) -> int:

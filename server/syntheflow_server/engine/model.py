@@ -106,17 +106,18 @@ class FittedModel:
         after another (larger batches are faster), of all its tables together; small tables
         get smaller blocks so that the last, partly used one costs little.
         """
-        blocks = {}
-        for root in self.family.roots:
-            rows = max(1, self.family[root].rows)
-            everything = sum(self.family[name].rows for name in self.family.below(root))
-            alone = not self.family.owned_by(root)
-            target = _UNIT_ROWS if alone else _FAMILY_ROWS
-            block = max(1, int(target * rows / max(everything, 1)))
-            if alone:
-                block = min(block, max(_FEWEST_ROOTS, 1 << (rows - 1).bit_length()))
-            blocks[root] = block
-        return blocks
+        return {root: self.block_of(root) for root in self.family.roots}
+
+    def block_of(self, table: str) -> int:
+        """Return how many rows of `table` one unit holds if it begins with that table."""
+        rows = max(1, self.family[table].rows)
+        everything = sum(self.family[name].rows for name in self.family.below(table))
+        alone = not self.family.owned_by(table)
+        target = _UNIT_ROWS if alone else _FAMILY_ROWS
+        block = max(1, int(target * rows / max(everything, 1)))
+        if alone:
+            block = min(block, max(_FEWEST_ROOTS, 1 << (rows - 1).bit_length()))
+        return block
 
     def save(self, directory: Path) -> None:
         """Write the artefact (safetensors and JSON only) into an existing directory."""

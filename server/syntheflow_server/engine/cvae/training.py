@@ -94,7 +94,8 @@ def train(
     `inputs(rows)` gives what `context` takes for those rows; `context(inputs)` returns
     the context [B, C], or a pair with extra nats [B] (a KL term) to be added to the
     loss. `loss_mask` [n, T] is True where a token counts. With `columns` [T], the number
-    of each token's column, a share of the rows learns what follows from random columns:
+    of each token's column (-1: never asked for), a share of the rows learns what follows
+    from random columns:
     the network must have been made for `any_given`. `deadline` is a `time.monotonic`
     instant: the schedule shrinks to end there. `report` is called at
     least every 0.5 s and may raise to cancel. `device` is torch's name of one, "" a GPU
@@ -170,7 +171,7 @@ class _Run:
         count = max(1, round(rows * _GIVEN_SHARE))
         share = rng.random((count, 1))
         chosen: npt.NDArray[np.bool_] = rng.random((count, int(self.columns.max()) + 1)) < share
-        return chosen[:, self.columns]
+        return chosen[:, self.columns] & (self.columns >= 0)
 
     def validate(self, rows: Rows, tick: Callable[[], None]) -> float:
         """Return the mean nats a row of the averaged weights; calls `tick` on the way."""

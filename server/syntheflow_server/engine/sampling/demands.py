@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syntheflow_server.domain.errors import InvalidArgumentError, UnsupportedError
+from syntheflow_server.domain.schema import Column, SemanticType
 from syntheflow_server.engine.encoding.base import combined
+from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations.cells import is_ordered, limits, numbers_of
 from syntheflow_server.engine.relations.invert import refusal
@@ -20,18 +22,21 @@ from syntheflow_server.engine.sampling.scalars import array_of
 from syntheflow_server.engine.sampling.spec import Condition, SampleSpec, condition_error
 
 Ints = npt.NDArray[np.int64]
-_FAMILY = "REFERENCED_COLUMN"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Demand:
-    """A condition in the column's type: a set of values, a range of numbers, or shares."""
+    """A condition in the column's type: a set of values, a range of numbers, or shares.
+
+    With `rows_of` it is on how many rows of that table a row has, and `column` names it.
+    """
 
     column: str
     values: pa.Array
     low: Any
     high: Any
     shares: tuple[float, ...] = ()
+    rows_of: bool = False
 
     @property
     def fixed(self) -> bool:
@@ -43,29 +48,38 @@ def demands_of(model: TableModel, spec: SampleSpec) -> tuple[Demand, ...]:
     """Return the demands on the model's table; InvalidArgumentError names what is wrong."""
     table = model.table.name
     conditions = spec.conditions.get(table, ())
-    columns = [condition.column for condition in conditions]
+    columns = [condition.column or condition.rows_of for condition in conditions]
     for condition in conditions:
-        if condition.column not in model.table.column_names:
+        if condition.rows_of:
+            _check_count(model, condition)
+        elif condition.column not in model.table.column_names:
             raise condition_error(table, condition.column, "the table has no such column")
-        if condition.shares and columns.count(condition.column) > 1:
+        name = condition.column or condition.rows_of
+        if condition.shares and columns.count(name) > 1:
             rule = "a column with shares can have no other condition"
-            raise condition_error(table, condition.column, rule)
+            raise condition_error(table, name, rule)
     return tuple(_demand(model, condition) for condition in conditions)
 
 
 def _demand(model: TableModel, condition: Condition) -> Demand:
-    table, column = model.table.name, model.table.column(condition.column)
+    table, counts = model.table.name, bool(condition.rows_of)
+    if counts:
+        name = condition.rows_of
+        column = Column(name=name, type="int64", semantic_type=SemanticType.INTEGER)
+    else:
+        column = model.table.column(condition.column)
     kind = column.arrow
     low, high = limits(kind)
     try:
         if condition.shares:
             values = array_of([value for value, _ in condition.shares], kind)
-            return Demand(column.name, values, low, high, tuple(s for _, s in condition.shares))
+            parts = tuple(share for _, share in condition.shares)
+            return Demand(column.name, values, low, high, parts, rows_of=counts)
         if condition.values:
             values = array_of(condition.values, kind).unique()
             if values.null_count and not column.nullable:
                 raise condition_error(table, column.name, "the column is never missing")
-            return Demand(column.name, values, low, high)
+            return Demand(column.name, values, low, high, rows_of=counts)
         if not is_ordered(kind):
             raise condition_error(table, column.name, f"a {kind} column has no ranges")
         ends = array_of((condition.low, condition.high), kind)
@@ -76,39 +90,80 @@ def _demand(model: TableModel, condition: Condition) -> Demand:
     high = high if missing[1] else numbers[1]
     if low > high:
         raise condition_error(table, column.name, "the range is empty: low is above high")
-    return Demand(column.name, pa.array([], kind), low, high)
+    return Demand(column.name, pa.array([], kind), low, high, rows_of=counts)
+
+
+def _check_count(model: TableModel, condition: Condition) -> None:
+    """Raise InvalidArgumentError unless rows of the named table are made for each row."""
+    if model.layout.find(PieceKind.COUNT, condition.rows_of) is None:
+        rule = (
+            "no rows of such a table are made for each row: numbers of rows can be asked of"
+            " tables whose rows belong to this one"
+        )
+        raise condition_error(model.table.name, condition.rows_of, rule)
 
 
 def refuse(model: TableModel, demands: tuple[Demand, ...], given: tuple[str, ...]) -> None:
     """Raise UnsupportedError if conditions or `given` columns are of a kind that cannot be met."""
     structure, table = model.structure, model.table.name
-    asked = {demand.column for demand in demands}
-    if (asked or given) and structure.owner:
-        raise _unsupported(
-            table, "", f"its rows belong to rows of {structure.owner.parent_table!r};"
-            " conditions and given rows are possible for tables without an owner"
-        )  # fmt: skip
+    asked = {demand.column for demand in demands if not demand.rows_of}
+    if structure.kept:
+        _refuse_kept(table, demands, given)
+        return
+    if structure.owner:
+        _refuse_ordered(model, asked - set(given))
     made = {name for maker in model.makers for name in maker.columns}
     linked = {name for link in structure.links for name in link.key.child_columns}
     unique = {name for names in structure.distinct for name in names}
+    # A key within its owner may be given whole, the reference to the owner included.
+    held = {n for names in structure.distinct if set(names) <= set(given) for n in names}
+    owned = set(structure.owner.child_columns) if structure.owner else set[str]()
     for name in sorted(asked | set(given)):
-        if name in linked:
+        if name in linked | owned:
+            if name in given:
+                continue
             rule = "it refers to another table; leave it out, its rows are drawn"
             raise _unsupported(table, name, rule)
-        if name in unique or (name in made and name not in given):
+        if (name in unique or name in made) and not (name in given and name in made | held):
             rule = "it is part of a key that is made from row numbers; give it in rows instead"
             raise _unsupported(table, name, rule)
     for maker in model.makers:
         if set(given) & set(maker.columns) and not set(maker.columns) <= set(given):
             rule = f"the key ({', '.join(maker.columns)}) must be given whole or not at all"
             raise _unsupported(table, maker.columns[0], rule)
-    fixed = set(given) | {demand.column for demand in demands if demand.fixed}
+    network = model.network
+    if (demands or given) and network is not None and not network.shape.any_given:
+        raise _unsupported(table, "", "the model was trained before this was possible; train anew")
+    if structure.owner:
+        return
+    fixed = set(given) | {
+        demand.column for demand in demands if demand.fixed and not demand.rows_of
+    }
     for relation in model.relations:
         if rule := refusal(relation, asked | set(given), fixed):
             raise _unsupported(table, min((asked | set(given)) & set(relation.makes)), rule)
-    network = model.network
-    if (asked or given) and network is not None and not network.shape.any_given:
-        raise _unsupported(table, "", "the model was trained before this was possible; train anew")
+
+
+def _refuse_kept(table: str, demands: tuple[Demand, ...], given: tuple[str, ...]) -> None:
+    """Raise UnsupportedError for what cannot be asked of a table that is kept as it is."""
+    for demand in demands:
+        if not demand.rows_of or demand.shares:
+            raise _unsupported(table, demand.column, "the table is kept as it is")
+    if given:
+        raise _unsupported(table, given[0], "the table is kept as it is; do not give its rows")
+
+
+def _refuse_ordered(model: TableModel, asked: set[str]) -> None:
+    """Raise UnsupportedError for columns of an owned table that other rows decide."""
+    sequence = model.structure.sequence
+    for name in sorted(asked):
+        if sequence and name == sequence.order:
+            rule = "its rows follow one another by it, from row to row; ask for other columns"
+            raise _unsupported(model.table.name, name, rule)
+        if name in model.made_by:
+            needs = ", ".join(sorted({ref.column for ref in model.made_by[name].needs}))
+            rule = f"it is computed from {needs}; ask for these instead"
+            raise _unsupported(model.table.name, name, rule)
 
 
 def checked_seeds(model: TableModel, seeds: pa.Table, *, fill_missing: bool) -> pa.Table:

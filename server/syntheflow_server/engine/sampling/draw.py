@@ -8,6 +8,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from syntheflow_server.engine.cvae.batch import Restrict
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.encoding.plain import to_numbers
 from syntheflow_server.engine.graph.context import LATENT, Kin, Place
@@ -15,11 +16,14 @@ from syntheflow_server.engine.layout import Piece, PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations import Ref, told_by
 from syntheflow_server.engine.sampling.beat import Beat
+from syntheflow_server.engine.sampling.follow import Follower
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.order import OrderKeeper
+from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.rng import generator, key_of
 from syntheflow_server.engine.sampling.runtime import Runtime
 from syntheflow_server.engine.sampling.spec import SampleSpec
+from syntheflow_server.engine.sampling.steering import Steering
 
 Ints = npt.NDArray[np.int64]
 _BATCH = 16_384
@@ -30,7 +34,7 @@ _SMALLEST = 32
 def draw_root(
     runtime: Runtime,
     table: str,
-    spec: SampleSpec,
+    plan: SamplePlan,
     unit: int,
     place: tuple[int, int, int],
     beat: Beat,
@@ -40,13 +44,14 @@ def draw_root(
     `place` is its first row, its size and how many rows the request has of the table.
     """
     first_row, rows, asked = place
+    spec = plan.spec
     blank = np.zeros((rows, runtime.layout(table).size), np.uint16)
     frame = Frame(table, unit, first_row, rows, blank)
     if table in runtime.samplers and rows:
         model = runtime.table(table)
         frame.codes = runtime.samplers[table].sample(
             uniforms_of(runtime, frame, spec.seed),
-            given=tokens_of_keys(model, frame, spec.seed, asked),
+            given=tokens_of_keys(model, frame, spec.seed, asked, plan),
             temperature=spec.temperature,
             rules=model.rules,
             pause=beat,
@@ -62,8 +67,12 @@ def draw_children(
     first_row: int,
     counts: Ints,
     beat: Beat,
+    steering: Steering | None = None,
 ) -> Frame:
-    """Return the frame of the rows that the rows of `above` own; `counts` [owners]."""
+    """Return the frame of the rows that the rows of `above` own; `counts` [owners].
+
+    With `steering` what it asks of the rows holds.
+    """
     owner = np.repeat(np.arange(above.rows), counts)
     blank = np.zeros((len(owner), runtime.layout(table).size), np.uint16)
     frame = Frame(table, above.unit, first_row, len(owner), blank, above, owner)
@@ -77,7 +86,9 @@ def draw_children(
         frame.order = np.zeros(0, np.int64)
     if frame.rows and table in runtime.samplers:
         with torch.inference_mode():
-            _Siblings(runtime, frame, spec, counts, keeper, beat).draw()
+            _Siblings(runtime, frame, spec, counts, keeper, beat, steering).draw()
+    if steering is not None:
+        frame.guides, frame.counts = steering.guides, steering.counts
     return frame
 
 
@@ -89,7 +100,7 @@ def uniforms_of(runtime: Runtime, frame: Frame, seed: int) -> npt.NDArray[np.flo
 
 
 def tokens_of_keys(
-    model: TableModel, frame: Frame, seed: int, asked: int
+    model: TableModel, frame: Frame, seed: int, asked: int, plan: SamplePlan | None = None
 ) -> dict[int, npt.NDArray[np.uint16]] | None:
     """Return the tokens of grid keys and of all that telling keys decide, by the row number.
 
@@ -99,6 +110,8 @@ def tokens_of_keys(
     values: dict[Ref, pa.Array] = {}
     for maker in model.makers:
         rows = maker.places(frame.row_numbers, asked)
+        if plan is not None:
+            rows = plan.free(frame.table, maker.columns, rows)
         if telling & set(maker.columns):
             rows = rows % max(model.structure.rows, 1)
         elif not grid & set(maker.columns):
@@ -204,8 +217,10 @@ class _Siblings:
         counts: Ints,
         keeper: OrderKeeper | None,
         beat: Beat,
+        steering: Steering | None = None,
     ) -> None:
         self.frame, self.keeper, self.beat = frame, keeper, beat
+        self.steering = steering
         model = runtime.table(frame.table)
         self.net = runtime.relatives[frame.table]
         self.sampler = runtime.samplers[frame.table]
@@ -215,6 +230,8 @@ class _Siblings:
         self.state = self._owner_state(spec.seed)
         self.codes = np.zeros((frame.rows + 1, model.layout.size), np.uint16)
         self.owner, self.position, self.count = with_silent_row(frame.owner, counts)
+        rng = generator(spec.seed, frame.table, frame.unit, "follow")
+        self.follower = Follower(model.layout, self.codes, self.position, rng)
 
     def _owner_state(self, seed: int) -> Tensor:
         """Return each owner's message with the latent that its children share."""
@@ -237,6 +254,7 @@ class _Siblings:
                 rows = self._filled(np.arange(start, min(start + _BATCH, self.frame.rows)))
                 self._draw_rows(rows, Kin(self.state, None, self._place(rows)))
         self.frame.codes = self.codes[:-1]
+        self.frame.followed = self.follower.columns()
 
     def _draw_by_place(self) -> None:
         position = self.position[:-1]
@@ -289,16 +307,39 @@ class _Siblings:
         context = self.net.context(self.state[torch.from_numpy(self.owner[rows])], kin)
         if self.keeper is not None:
             self.keeper.rows = rows
+        self.follower.rows = rows
         self.beat()
-        kept = self.keeper is not None
+        hook, given, first = self._hook(), None, None
+        if self.steering is not None:
+            at = np.minimum(rows, self.frame.rows - 1)  # the silent row is nobody's
+            given, first = self.steering.part(at)
+            hook = self.steering.restrict(at, hook)
+            first = first if first.any() else None
         self.codes[rows] = self.sampler.sample(
             self.uniforms[rows],
             context=context,
-            restrict=self.rules.after(self.keeper) if self.keeper is not None else None,
+            given=given,
+            first=first,
+            restrict=self.rules.after(hook, first) if hook is not None else None,
             temperature=self.temperature,
-            rules=None if kept else self.rules,
+            rules=None if hook is not None else self.rules,
             pause=self.beat,
         )
+        self.follower.learn(rows)
+
+    def _hook(self) -> Restrict | None:
+        """Return what has a say in each token, None if nothing has."""
+        keeper, follower = self.keeper, self.follower
+        if follower.idle:
+            return keeper
+        if keeper is None:
+            return follower
+
+        def both(token: int, part: slice, codes: Ints, weights: npt.NDArray[np.float32]) -> None:
+            keeper(token, part, codes, weights)
+            follower(token, part, codes, weights)
+
+        return both
 
 
 def with_silent_row(owner: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:

@@ -22,7 +22,12 @@ class Frame:
     `codes` [rows, T] are the tokens; `owner` [rows] indexes the owner's frame; `order`
     [rows] holds the order column's numbers. `columns` are decoded values, `parents` the
     rows that links refer to (-1: none), both filled as they are needed. Where something
-    is asked of the rows, `sheet` and `guides` by column hold what.
+    is asked of the rows, `sheet` and `guides` by column hold what. `followed` are columns
+    told by differences between siblings.
+
+    `counts` by owned table hold what is asked of numbers of rows. `known` rows were there
+    before any was drawn; `silent` ones exist already and are not put out. `shift` is how
+    many rows of the table exist besides its own.
     """
 
     table: str
@@ -37,6 +42,17 @@ class Frame:
     parents: dict[str, Ints] = field(default_factory=dict)
     sheet: Sheet | None = None
     guides: Mapping[str, Guide] = field(default_factory=dict)
+    counts: Mapping[str, Guide] = field(default_factory=dict)
+    followed: Mapping[str, pa.Array] = field(default_factory=dict)
+
+    known: bool = False
+    silent: bool = False
+    shift: int = 0
+
+    @property
+    def places(self) -> Ints:
+        """Row numbers among all that can be referred to: existing rows come first."""
+        return self.row_numbers + self.shift
 
     @property
     def row_numbers(self) -> Ints:

@@ -127,7 +127,7 @@ class Guide:
     def weigh(
         self,
         token: int,
-        rows: slice,
+        rows: Ints,
         codes: npt.NDArray[np.int64],
         weights: npt.NDArray[np.float32],
     ) -> None:
@@ -146,7 +146,7 @@ class Guide:
             found[dead] = np.where(factor[dead].any(axis=1)[:, None], factor[dead], weights[dead])
         weights[:] = found
 
-    def _choose(self, token: int, rows: slice, mine: Ints, factor: Floats) -> None:
+    def _choose(self, token: int, rows: Ints, mine: Ints, factor: Floats) -> None:
         sets = self.set_of_row[rows]
         here = np.flatnonzero(sets >= 0)
         if len(here) and self.trie is not None:
@@ -158,11 +158,11 @@ class Guide:
         if len(here) and token == 0:
             factor[here] *= self.lines[lines[here]]
 
-    def _fit_range(self, token: int, rows: slice, mine: Ints, factor: Floats) -> None:
+    def _fit_range(self, token: int, rows: Ints, mine: Ints, factor: Floats) -> None:
         here = np.flatnonzero((self.cells.bounded & ~self.cells.known)[rows])
         if not len(here):
             return
-        at = np.arange(rows.start, rows.stop)[here]
+        at = rows[here]
         if token == 0:
             factor[here] *= self._reach(at)
         elif token < self.points.lead:
@@ -202,14 +202,14 @@ class Guide:
         touched = (least <= high[:, None]) & (most >= low[:, None])
         return np.where(touched, np.maximum(share, _LITTLE), 0.0)
 
-    def _lean(self, rows: slice, factor: Floats) -> None:
+    def _lean(self, rows: Ints, factor: Floats) -> None:
         tilt = self.cells.tilt
         if tilt is None:
             return
         here = np.flatnonzero((tilt.rows & ~self.cells.known)[rows])
         if not len(here):
             return
-        at = np.arange(rows.start, rows.stop)[here]
+        at = rows[here]
         middle = self.points.middle()
         part = np.nan_to_num(middle) * 10.0**tilt.scale * tilt.weight
         low, high = (ends[at][:, None] - part for ends in (tilt.low, tilt.high))

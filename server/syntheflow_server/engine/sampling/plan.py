@@ -153,14 +153,6 @@ class SamplePlan:
                 return True
         return False
 
-    def grows(self, table: str) -> bool:
-        """Return whether rows of an owner of `table` exist already."""
-        while owner := self.owner_of.get(table, ""):
-            table = owner
-            if self.silent(table):
-                return True
-        return False
-
     def units_of(self, table: str) -> range:
         """Return the units that make rows of `table`."""
         start = 0
@@ -305,6 +297,11 @@ class SamplePlan:
                 plan.keys.setdefault(table, {})[column] = _mapped(value)
         plan.stands = {name: found[name] for name in facts["stands"]}
         return plan
+
+
+def of_existing(table: str) -> str:
+    """Return the name by which the plan holds what is shared out to existing owners."""
+    return f"existing\x1f{table}"
 
 
 def _key_name(table: str, columns: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from syntheflow_server.engine.sampling.spec import SampleSpec
 from syntheflow_server.engine.sampling.unit import Unit
 from syntheflow_server.engine.sampling.values import Values
 
-_NO_SEEDS: Mapping[str, pa.Table] = MappingProxyType({})
+_NO_ROWS: Mapping[str, pa.Table] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,17 +46,20 @@ class Sampler:
         spec: SampleSpec,
         check: Check,
         tables: frozenset[str] | None = None,
-        seeds: Mapping[str, pa.Table] = _NO_SEEDS,
+        seeds: Mapping[str, pa.Table] = _NO_ROWS,
+        existing: Mapping[str, pa.Table] = _NO_ROWS,
     ) -> SamplePlan:
         """Return the plan of a request for `tables` (None: for all).
 
         Which tables are asked for changes no row, only what the plan costs. `check` is
-        called between batches of rows and may raise CancelledError. `seeds` are rows of
-        tables without owner that are to be completed: the columns that they have come out
-        as they are, the others are drawn for them. Raises InvalidArgumentError if the rows
-        asked for cannot be had, UnsupportedError if conditions of this kind cannot.
+        called between batches of rows and may raise CancelledError. `seeds` are rows that
+        are to be completed: the columns that they have come out as they are, the others are
+        drawn for them, and so are the rows that belong to them. `existing` rows are there
+        already: they never come out, new rows may refer and belong to them, and new keys
+        never meet theirs. Raises InvalidArgumentError if the rows asked for cannot be had,
+        UnsupportedError if conditions of this kind cannot.
         """
-        return make_plan(self._runtime, spec, check, tables, seeds)
+        return make_plan(self._runtime, spec, check, tables, seeds, existing)
 
     def sample(
         self,
@@ -82,6 +85,6 @@ class Sampler:
             if table not in wanted:
                 continue
             frame = making.frame(table)
-            if frame.rows:
+            if frame.rows and not frame.silent:
                 fragments.append(Fragment(table, frame.first_row, values.batch(frame)))
         return fragments

@@ -9,11 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from syntheflow_server.engine.cvae.batch import Restrict
-from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.encoding.base import combined
+from syntheflow_server.engine.layout import Piece, PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations.cells import (
+    Cells,
     NoRowError,
     is_ordered,
+    limits,
     numbers_of,
 )
 from syntheflow_server.engine.relations.invert import in_order, push
@@ -28,6 +31,7 @@ from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.runtime import Runtime
 from syntheflow_server.engine.sampling.spec import condition_error
+from syntheflow_server.engine.sampling.steering import Steering
 from syntheflow_server.engine.sampling.values import Values
 
 Ints = npt.NDArray[np.int64]
@@ -46,24 +50,39 @@ def check_demands(runtime: Runtime, plan: SamplePlan, table: str, beat: Beat) ->
     model = runtime.table(table)
     demands = demands_of(model, plan.spec)
     for demand in demands:
-        piece = model.layout.find(PieceKind.COLUMN, demand.column)
+        kind = PieceKind.COUNT if demand.rows_of else PieceKind.COLUMN
+        piece = model.layout.find(kind, demand.column)
         if piece is not None and not knows(piece, demand.values).all():
             rule = "the model knows no such value; rows with values of your own can be given"
             raise condition_error(table, demand.column, rule)
-    rows = min(_TRIAL_ROWS, plan.table_rows[table])
-    if not demands or not rows:
+        if piece is not None and not piece.tokens and not len(demand.values):
+            _check_constant(table, piece, demand)
+    rows = min(_TRIAL_ROWS, plan.table_rows.get(table, _TRIAL_ROWS))
+    if not demands or not rows or model.structure.kept:
         return
     frame = Frame(table, 0, 0, rows, np.zeros((rows, model.layout.size), np.uint16))
     settling = _Settling(runtime, plan, frame, beat, strict=True)
     try:
         settling.ask(demands)
-        settling.run()
+        if model.structure.owner:
+            settling.steering({})
+        else:
+            settling.run()
     except NoRowError as error:
         names = [demand.column for demand in demands]
         column = error.name if error.name in names else names[0]
         together = f" together with those on {', '.join(names)}" if len(names) > 1 else ""
         rule = f"no row that the model can make meets the condition{together}"
         raise condition_error(table, column, rule) from None
+
+
+def _check_constant(table: str, piece: Piece, demand: Demand) -> None:
+    """Raise InvalidArgumentError unless the one value of the piece is within the range."""
+    assert piece.codec is not None
+    value = combined(piece.codec.decode(np.zeros((1, 0), np.uint16), np.zeros((1, 0))))
+    numbers, missing = numbers_of(value)
+    if missing[0] or not demand.low <= numbers[0] <= demand.high:
+        raise condition_error(table, demand.column, "the model knows no value in this range")
 
 
 def settle_root(runtime: Runtime, plan: SamplePlan, frame: Frame, beat: Beat) -> None:
@@ -79,6 +98,68 @@ def settle_root(runtime: Runtime, plan: SamplePlan, frame: Frame, beat: Beat) ->
     settling.run()
 
 
+def settle_known(
+    runtime: Runtime, plan: SamplePlan, frame: Frame, rows: pa.Table | None, child: str, beat: Beat
+) -> None:
+    """Draw what is not known of a root table's `rows`; each has rows of the table `child`."""
+    settling = _known(runtime, plan, frame, rows, child, beat)
+    settling.run()
+    frame.sheet = None  # what is known is put in as it is
+
+
+def steer_known(
+    runtime: Runtime, plan: SamplePlan, frame: Frame, rows: pa.Table | None, child: str, beat: Beat
+) -> Steering:
+    """Return what `rows` of an owned table settle; each has rows of the table `child`."""
+    return _known(runtime, plan, frame, rows, child, beat).steering({})
+
+
+def steer_owned(runtime: Runtime, plan: SamplePlan, frame: Frame, beat: Beat) -> Steering:
+    """Return what the request's conditions ask of the rows of an owned table."""
+    settling = _Settling(runtime, plan, frame, beat, strict=False)
+    settling.ask(demands_of(runtime.table(frame.table), plan.spec))
+    return settling.steering({})
+
+
+def asked_counts(above: Frame, child: str, rng: np.random.Generator) -> Ints:
+    """Return how many rows of `child` the rows of `above` have, as is asked of them."""
+    guide = above.counts[child]
+    uniforms = rng.random((above.rows, guide.codec.draws))
+    values = guide.decode(above.codes, uniforms, rng.random((above.rows, 2)))
+    counts: Ints = values.to_numpy(zero_copy_only=False).astype(np.int64)
+    return counts
+
+
+def nearest_counts(
+    runtime: Runtime, plan: SamplePlan, table: str, child: str, counts: Ints
+) -> Ints:
+    """Return numbers of rows of `child` as the conditions on the kept `table` want them."""
+    for demand in demands_of(runtime.table(table), plan.spec):
+        if not demand.rows_of or demand.column != child:
+            continue
+        if len(demand.values):
+            allowed = np.sort(numbers_of(demand.values)[0].astype(np.int64))
+            middle = (allowed[1:] + allowed[:-1]) / 2
+            counts = allowed[np.searchsorted(middle, counts)]
+        else:
+            counts = np.clip(counts, demand.low, demand.high)
+    return counts
+
+
+def _known(
+    runtime: Runtime, plan: SamplePlan, frame: Frame, rows: pa.Table | None, child: str, beat: Beat
+) -> _Settling:
+    settling = _Settling(runtime, plan, frame, beat, strict=False)
+    if rows is not None:
+        settling.give(rows, fill_missing=plan.spec.fill_missing)
+    if child:
+        settling.expect(child)
+    stand = plan.stands.get(frame.table)
+    if not child and stand is not None and not stand.silent:
+        settling.ask(demands_of(runtime.table(frame.table), plan.spec))
+    return settling
+
+
 class _Settling:
     """One frame on its way from demands to tokens."""
 
@@ -89,6 +170,7 @@ class _Settling:
         self._model = runtime.table(frame.table)
         self._strict = strict
         self._relations = in_order(self._model.relations)
+        self._counts: dict[str, Cells] = {}
         self._sheet = Sheet(
             _kinds(self._model),
             frame.rows,
@@ -120,7 +202,7 @@ class _Settling:
         rows = self._frame.rows
         everywhere = np.ones(rows, np.bool_)
         for demand in demands:
-            cells = self._sheet[demand.column]
+            cells = self._cells(demand)
             if demand.shares:
                 self._share(demand)
             elif demand.fixed:
@@ -130,8 +212,23 @@ class _Settling:
             else:
                 cells.bound(~cells.known, np.full(rows, demand.low), np.full(rows, demand.high))
 
+    def expect(self, child: str) -> None:
+        """Take it that each row has rows of the owned table `child`."""
+        cells = self._count_cells(child)
+        most = limits(cells.values.type)[1]
+        everywhere = np.ones(self._frame.rows, np.bool_)
+        cells.bound(everywhere, np.ones(len(everywhere), np.int64), np.full(len(everywhere), most))
+
+    def _cells(self, demand: Demand) -> Cells:
+        return self._count_cells(demand.column) if demand.rows_of else self._sheet[demand.column]
+
+    def _count_cells(self, child: str) -> Cells:
+        if child not in self._counts:
+            self._counts[child] = Cells.blank(child, pa.int64(), self._frame.rows)
+        return self._counts[child]
+
     def _share(self, demand: Demand) -> None:
-        frame, cells = self._frame, self._sheet[demand.column]
+        frame, cells = self._frame, self._cells(demand)
         seed = self._plan.spec.seed
         which = share_classes(
             demand.shares, frame.rows, seed, frame.table, frame.unit, demand.column
@@ -160,49 +257,26 @@ class _Settling:
     def _draw(self, *, final: bool) -> None:
         """Draw all tokens under the demands as they stand, with care if they are `final`."""
         frame, model = self._frame, self._model
-        asked = self._plan.table_rows[frame.table]
+        asked = self._plan.table_rows.get(frame.table, 0)
         seed = self._plan.spec.seed
-        frame.guides = {}
-        size = model.layout.size
-        given: dict[int, npt.NDArray[np.int64]] = {}
-        first = np.zeros((frame.rows, size), np.bool_)
-        for token, codes in (tokens_of_keys(model, frame, seed, asked) or {}).items():
-            given[token] = codes.astype(np.int64)
-            first[:, token] = True
-        steered: dict[int, tuple[Guide, int]] = {}
-        for piece in model.layout.pieces:
-            cells = self._sheet.cells.get(piece.name)
-            if piece.codec is None or cells is None or not cells.asked.any():
-                continue
-            if piece.kind is PieceKind.MISSING and cells.known.any():
-                gaps = piece.codec.encode(cells.values.is_null())[:, 0]
-                given[piece.start] = np.where(cells.known, gaps, -1)
-                first[:, piece.start] |= cells.known
-            if piece.kind is not PieceKind.COLUMN:
-                continue
-            guide = Guide(piece, cells, strict=self._strict)
-            frame.guides[piece.name] = guide
-            for i in range(len(piece.tokens)):
-                token = piece.start + i
-                steered[token] = (guide, i)
-                own = guide.given[:, i]
-                given[token] = np.where(own >= 0, own, given[token]) if token in given else own
-                first[:, token] |= cells.first
-        if frame.table not in self._runtime.samplers or not frame.rows:
-            return
+        keys = tokens_of_keys(model, frame, seed, asked, self._plan) or {}
+        settled = {token: codes.astype(np.int64) for token, codes in keys.items()}
+        steering = self.steering(settled)
+        frame.guides, frame.counts = steering.guides, steering.counts
+        if frame.table in self._runtime.samplers and frame.rows:
+            hook = steering.restrict(None, self._beat.restrict)
+            self._fill(steering.given, steering.first, hook, final=final)
 
-        def restrict(
-            token: int,
-            rows: slice,
-            codes: npt.NDArray[np.int64],
-            weights: npt.NDArray[np.float32],
-        ) -> None:
-            self._beat()
-            if token in steered:
-                guide, place = steered[token]
-                guide.weigh(place, rows, codes, weights)
-
-        self._fill(given, first, restrict, final=final)
+    def steering(self, settled: Mapping[int, Ints]) -> Steering:
+        """Return what is asked of the frame's tokens as the cells stand."""
+        return Steering.of(
+            self._model.layout,
+            self._sheet.cells,
+            self._counts,
+            self._frame.rows,
+            settled,
+            strict=self._strict,
+        )
 
     def _fill(
         self,
@@ -224,6 +298,7 @@ class _Settling:
                 restrict=rules,
                 first=chosen,
                 temperature=heat,
+                pause=self._beat,
             )
             return
 

@@ -121,7 +121,7 @@ class Sizes:
         plan, real = self._plan, self._family[table].rows
         if plan.natural(table):
             return proposed
-        if plan.grows(table):
+        if plan.silent(owner):
             return round(real * plan.spec.scale)
         owners = max(self._family[owner].rows, 1)
         return round(plan.table_rows[owner] * real / owners) if real else 0

@@ -97,7 +97,7 @@ class SampleSpec(BaseModel):
                 raise InvalidArgumentError(rule, reason="CONDITION_INVALID", violations=(fault,))
             for condition in conditions:
                 if rule := condition.fault():
-                    raise condition_error(table, condition.column, rule)
+                    raise condition_error(table, condition.column or condition.rows_of, rule)
         return self
 
     def root_rows(self, family: Family, root: str) -> int:

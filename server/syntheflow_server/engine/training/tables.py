@@ -90,7 +90,7 @@ def train_table(
         context=relatives,
         inputs=kin,
         loss_mask=mine.counted,
-        columns=None if relatives else mine.layout.columns,
+        columns=mine.layout.askable,
         seed=settings.seed,
         deadline=deadline,
         threads=settings.threads,
@@ -122,7 +122,7 @@ def _untrained(
         relatives = kin.network() if kin else None
     width = WIDTH if relatives is not None else 0
     network = TableNetwork.create(
-        tokens, counts, seed, context_width=width, any_given=relatives is None
+        tokens, counts, seed, context_width=width, any_given=True
     )
     network.eval()
     return network, relatives
