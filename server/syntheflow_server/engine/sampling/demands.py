@@ -112,25 +112,7 @@ def refuse(model: TableModel, demands: tuple[Demand, ...], given: tuple[str, ...
         return
     if structure.owner:
         _refuse_ordered(model, asked - set(given))
-    made = {name for maker in model.makers for name in maker.columns}
-    linked = {name for link in structure.links for name in link.key.child_columns}
-    unique = {name for names in structure.distinct for name in names}
-    # A key within its owner may be given whole, the reference to the owner included.
-    held = {n for names in structure.distinct if set(names) <= set(given) for n in names}
-    owned = set(structure.owner.child_columns) if structure.owner else set[str]()
-    for name in sorted(asked | set(given)):
-        if name in linked | owned:
-            if name in given:
-                continue
-            rule = "it refers to another table; leave it out, its rows are drawn"
-            raise _unsupported(table, name, rule)
-        if (name in unique or name in made) and not (name in given and name in made | held):
-            rule = "it is part of a key that is made from row numbers; give it in rows instead"
-            raise _unsupported(table, name, rule)
-    for maker in model.makers:
-        if set(given) & set(maker.columns) and not set(maker.columns) <= set(given):
-            rule = f"the key ({', '.join(maker.columns)}) must be given whole or not at all"
-            raise _unsupported(table, maker.columns[0], rule)
+    _refuse_keys(model, asked, set(given))
     network = model.network
     if (demands or given) and network is not None and not network.shape.any_given:
         raise _unsupported(table, "", "the model was trained before this was possible; train anew")
@@ -142,6 +124,30 @@ def refuse(model: TableModel, demands: tuple[Demand, ...], given: tuple[str, ...
     for relation in model.relations:
         if rule := refusal(relation, asked | set(given), fixed):
             raise _unsupported(table, min((asked | set(given)) & set(relation.makes)), rule)
+
+
+def _refuse_keys(model: TableModel, asked: set[str], given: set[str]) -> None:
+    """Raise UnsupportedError for keys and references that cannot be asked for or given."""
+    structure, table = model.structure, model.table.name
+    made = {name for maker in model.makers for name in maker.columns}
+    linked = {name for link in structure.links for name in link.key.child_columns}
+    unique = {name for names in structure.distinct for name in names}
+    # A key within its owner may be given whole, the reference to the owner included.
+    held = {n for names in structure.distinct if set(names) <= given for n in names}
+    owned = set(structure.owner.child_columns) if structure.owner else set[str]()
+    for name in sorted(asked | given):
+        if name in linked | owned:
+            if name in given:
+                continue
+            rule = "it refers to another table; leave it out, its rows are drawn"
+            raise _unsupported(table, name, rule)
+        if (name in unique or name in made) and not (name in given and name in made | held):
+            rule = "it is part of a key that is made from row numbers; give it in rows instead"
+            raise _unsupported(table, name, rule)
+    for maker in model.makers:
+        if given & set(maker.columns) and not set(maker.columns) <= given:
+            rule = f"the key ({', '.join(maker.columns)}) must be given whole or not at all"
+            raise _unsupported(table, maker.columns[0], rule)
 
 
 def _refuse_kept(table: str, demands: tuple[Demand, ...], given: tuple[str, ...]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat
-from syntheflow_server.engine.sampling.plan import SamplePlan
+from syntheflow_server.engine.sampling.plan import SamplePlan, of_existing
 from syntheflow_server.engine.sampling.room import room_of
 from syntheflow_server.engine.sampling.runtime import Runtime
 from syntheflow_server.engine.sampling.shares import (
@@ -19,9 +20,11 @@ from syntheflow_server.engine.sampling.shares import (
     share_of,
     taken_below,
 )
+from syntheflow_server.engine.sampling.standing import parents_of
 from syntheflow_server.engine.sampling.unit import Unit
 from syntheflow_server.engine.sampling.values import Values
 
+Ints = npt.NDArray[np.int64]
 _KEPT_ROWS = 400_000
 
 
@@ -73,6 +76,7 @@ class Sizes:
             if cap < UNLIMITED:
                 self._plan.caps[table] = cap
             room = room_of(self._units, self.measure, table)
+            room = self._room_beside(table, room, cap)
             if room is not None:
                 self._plan.rooms[table] = np.minimum(room, cap)
                 cap = min(cap, UNLIMITED - 1)
@@ -116,6 +120,21 @@ class Sizes:
         plan.first_rows[table] = np.minimum(before, rows).astype(np.int64)
         plan.table_rows[table] = rows
 
+    def _room_beside(self, table: str, room: Ints | None, cap: int) -> Ints | None:
+        """Return the room for new rows where existing owners have rows already."""
+        plan, structure = self._plan, self._family[table]
+        owner = self._family.owner_of(table)
+        if cap >= UNLIMITED or not plan.silent(owner) or not plan.silent(table):
+            return room
+        assert structure.owner is not None
+        parents = plan.stands[owner].rows
+        found = parents_of(structure.owner, plan.stands[table].rows, parents)
+        if found is None:
+            return room
+        left = np.full(plan.places(owner), cap) if room is None else np.minimum(room, cap)
+        left[: len(parents)] -= np.bincount(found[found >= 0], minlength=len(parents))
+        return np.maximum(left, 0)
+
     def _expected(self, table: str, owner: str, proposed: int) -> int:
         """Return how many rows of an owned table there should be, if no number is asked for."""
         plan, real = self._plan, self._family[table].rows
@@ -128,11 +147,15 @@ class Sizes:
 
     def _share(self, table: str, owner: str, cap: int) -> None:
         plan, spec = self._plan, self._plan.spec
-        sums = [
-            parts_by_multiplier(unit.proposed(table), unit.room(table, unit.frame(owner)))
-            for unit in self._units.over(table)
-        ]
+        sums, silent = [], []
+        for unit in self._units.over(table):
+            above = unit.frame(owner)
+            sums.append(parts_by_multiplier(unit.proposed(table), unit.room(table, above)))
+            silent.append(above.silent)
         by_unit = np.array(sums, np.int64).reshape(len(sums), len(MULTIPLIERS))
+        if any(silent):
+            self._share_beside(table, owner, cap, by_unit, np.array(silent))
+            return
         totals = by_unit.sum(axis=0)
         exact = table in spec.rows
         expected = spec.rows[table] if exact else self._expected(table, owner, int(totals[0]))
@@ -140,12 +163,7 @@ class Sizes:
             expected = int(totals[0])
         share = share_of(totals, expected, cap, exact=exact)
         if exact and share.target != expected:
-            rule = (
-                f"rows: table {table!r} can have at most {share.target} rows here, because its"
-                f" rows belong to rows of {owner!r}; ask for more of those"
-            )
-            fault = Violation(field="rows", table=table, rule=rule)
-            raise InvalidArgumentError(rule, reason="ROWS_INVALID", violations=(fault,))
+            raise _too_many(table, owner, share.target)
         which = MULTIPLIERS.index(share.multiplier)
         before = np.concatenate([[0], np.cumsum(by_unit[:, which])]).astype(np.int64)
         if share.multiplier != 1 or share.total != share.target:
@@ -154,3 +172,43 @@ class Sizes:
             before = taken_below(before, share.total, share.target)
         plan.first_rows[table] = before
         plan.table_rows[table] = int(before[-1])
+
+    def _share_beside(
+        self, table: str, owner: str, cap: int, by_unit: Ints, silent: npt.NDArray[np.bool_]
+    ) -> None:
+        """Share out rows where some owners exist already.
+
+        New owners have as many rows as is usual; what is wanted beyond goes to existing ones.
+        """
+        plan, spec = self._plan, self._plan.spec
+        new, old = by_unit * ~silent[:, None], by_unit * silent[:, None]
+        natural, exact = int(new[:, 0].sum()), table in spec.rows
+        wanted = spec.rows[table] if exact else self._expected(table, owner, natural)
+        mine = min(natural, wanted) if exact else natural
+        rest = max(wanted - natural, 0)
+        for key, parts, target in ((table, new, mine), (of_existing(table), old, rest)):
+            plan.shares[key] = share_of(parts.sum(axis=0), target, cap, exact=True)
+        found = sum(plan.shares[key].target for key in (table, of_existing(table)))
+        if exact and found < wanted:  # existing owners have no more room: new ones may
+            plan.shares[table] = share_of(new.sum(axis=0), mine + wanted - found, cap, exact=True)
+            found += plan.shares[table].target - mine
+        if exact and found != wanted:
+            raise _too_many(table, owner, found)
+        total = np.zeros(len(by_unit) + 1, np.int64)
+        for key, parts in ((table, new), (of_existing(table), old)):
+            share = plan.shares[key]
+            which = MULTIPLIERS.index(share.multiplier)
+            before = np.concatenate([[0], np.cumsum(parts[:, which])]).astype(np.int64)
+            plan.parts_before[key] = before
+            total += taken_below(before, share.total, share.target)
+        plan.first_rows[table] = total
+        plan.table_rows[table] = int(total[-1])
+
+
+def _too_many(table: str, owner: str, most: int) -> InvalidArgumentError:
+    rule = (
+        f"rows: table {table!r} can have at most {most} rows here, because its"
+        f" rows belong to rows of {owner!r}; ask for more of those"
+    )
+    fault = Violation(field="rows", table=table, rule=rule)
+    return InvalidArgumentError(rule, reason="ROWS_INVALID", violations=(fault,))

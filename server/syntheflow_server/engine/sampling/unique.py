@@ -16,6 +16,7 @@ from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
 from syntheflow_server.engine.graph.structure import Link, Structure
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.agreement import Groups, redrawn
+from syntheflow_server.engine.sampling.beside import Beside
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
@@ -96,7 +97,10 @@ class _Keys:
         self.plain = [n for n in names if n not in linked and n != self.order]
         self.images = {str(link.key): self._image(link) for link in self.links}
         self.rng = generator(plan.spec.seed, frame.table, frame.unit, f"key {names}")
-        self.codes = {name: _numbered(column(frame, name)) for name in self.plain}
+        beside = Beside.of(runtime, plan, frame)
+        self.beside = beside if beside is not None and beside.tells(names) else None
+        self.beside_codes: dict[str, Ints] = {}
+        self.codes = {name: self._numbered(name, column(frame, name)) for name in self.plain}
 
     def _image(self, link: Link) -> Ints | None:
         """Return by parent row a number for what the key holds of it; None for all of it."""
@@ -105,7 +109,7 @@ class _Keys:
         if len(held) == len(columns):
             return None
         table = link.key.parent_table
-        rows = np.arange(self.plan.table_rows[table])
+        rows = np.arange(self.plan.places(table))
         image = np.zeros(len(rows), np.int64)
         for name in held:
             theirs = link.key.parent_columns[columns.index(name)]
@@ -126,7 +130,33 @@ class _Keys:
 
     def repeats(self) -> npt.NDArray[np.bool_]:
         """Return which rows repeat the key of an earlier row."""
-        return repeated(self.ids())
+        return self._repeated(self.ids())
+
+    def _repeated(self, ids: list[Ints]) -> npt.NDArray[np.bool_]:
+        """Return which rows repeat the key of an earlier row, or of one that exists already."""
+        held = self._held()
+        both = [np.concatenate(pair) for pair in zip(held, ids, strict=True)] if held else ids
+        return repeated(both)[len(both[0]) - len(ids[0]) :]
+
+    def _held(self) -> list[Ints]:
+        """Return the parts of existing rows' keys, as `ids` does; none if there are none."""
+        if self.beside is None:
+            return []
+        parts = [self.beside.owner]
+        parts += [self.beside.parents(k, self.images[str(k.key)]) for k in self.links]
+        sequence = self.runtime.model.family[self.frame.table].sequence
+        if self.order and sequence is not None:
+            parts.append(self.beside.order(self.order, sequence.counted))
+        return parts + [self.beside_codes[name] for name in self.plain]
+
+    def _numbered(self, name: str, values: pa.Array) -> Ints:
+        """Return a number for each value, the same for equal ones of existing rows."""
+        if self.beside is None:
+            return _numbered(values)
+        held = self.beside.values(name).cast(values.type)
+        codes = _numbered(combined(pa.chunked_array([held, values])))
+        self.beside_codes[name] = codes[: len(held)]
+        return codes[len(held) :]
 
     def repair(self) -> None:
         """Change as little as possible: counters, then links, then other values, then order."""
@@ -178,6 +208,10 @@ class _Keys:
         """Give rows that are equal but for `name` successive values of it."""
         values, _ = to_numbers(self.column(self.frame, name), name)
         values = values.astype(np.int64)
+        if self.beside is not None:
+            held, _ = to_numbers(self.beside.values(name), name)
+            self.beside_codes[name] = held.astype(np.int64)
+            self.codes[name] = values
         for _ in range(64):
             again = self.repeats()
             if not again.any():
@@ -210,12 +244,12 @@ class _Keys:
     def repeats_any(self) -> npt.NDArray[np.bool_]:
         """Return which rows share their key with any other row."""
         ids = self.ids()
-        return repeated(ids) | repeated([part[::-1] for part in ids])[::-1]
+        return self._repeated(ids) | self._repeated([part[::-1] for part in ids])[::-1]
 
     def _redraw(self, link: Link) -> None:
         """Give rows that still repeat another parent, by the parents' degrees."""
         parents = self.frame.parents[str(link.key)]
-        rows = self.plan.table_rows[link.key.parent_table]
+        rows = self.plan.places(link.key.parent_table)
         index = self.plan.parents.get(str(link.key))
         ends = index.ends if index and index.stubs else np.arange(1, rows + 1)
         groups = self._groups(link)
@@ -234,6 +268,9 @@ class _Keys:
             others = self.frame.owner == self.frame.owner[row]
             alike = np.ones(rows, bool) if groups is None else groups == groups[parents[row]]
             unused = np.setdiff1d(np.flatnonzero(alike), parents[others])
+            if self.beside is not None and len(self.ids()) == 2:  # owner and parent are the key
+                own = self.beside.owner == self.frame.owner[row]
+                unused = np.setdiff1d(unused, self.beside.parents(link, None)[own])
             if len(unused):
                 # Parents that nobody refers to come last, but they come.
                 weights = np.diff(ends, prepend=0)[unused] + _LITTLE
@@ -264,6 +301,11 @@ class _Keys:
         known = pc.unique(combined(piece.codec.decode(every, draws)))
         values = self.column(self.frame, name)
         table = pc.unique(pa.concat_arrays([values, known]))
+        if self.beside is not None:
+            held = self.beside.values(name).cast(values.type)
+            table = pc.unique(pa.concat_arrays([table, held]))
+            found = pc.index_in(held, table).to_numpy(zero_copy_only=False)
+            self.beside_codes[name] = found.astype(np.int64)
         codes = pc.index_in(values, table).to_numpy(zero_copy_only=False).astype(np.int64)
         self.codes[name] = codes
         for turn in range(_DRAWS + len(table)):

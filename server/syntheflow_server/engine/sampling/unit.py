@@ -11,7 +11,7 @@ from syntheflow_server.engine.sampling.crowds import spread_like
 from syntheflow_server.engine.sampling.draw import draw_children, draw_root
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.known import kept_frame, stand_frame
-from syntheflow_server.engine.sampling.plan import SamplePlan
+from syntheflow_server.engine.sampling.plan import SamplePlan, of_existing
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
 from syntheflow_server.engine.sampling.settle import (
@@ -84,8 +84,9 @@ class Unit:
     def _owned(self, table: str, owner: str) -> Frame:
         above = self.frame(owner)
         counts = self.proposed(table)
-        if share := self.plan.shares.get(table):
-            before = int(self.plan.parts_before[table][self.block])
+        key = of_existing(table) if above.silent else table
+        if share := self.plan.shares.get(key):
+            before = int(self.plan.parts_before[key][self.block])
             counts = share.counts(counts, before, self.room(table, above))
         first = self.plan.first_row(table, self.block)
         spec, steering = self.plan.spec, None
