@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,9 @@ MARGINAL_ROWS = 200_000
 class Evidence:
     """Real rows (train, held out) and synthetic rows of all tables of a schema.
 
-    Tables missing from `holdout` count as having no held-out rows. Raises
+    Tables missing from `holdout` count as having no held-out rows. Those of `kept` come
+    out as they are, so that nothing of their rows is judged. `whole` says that these are
+    all rows, not a sample of entities. Raises
     InvalidArgumentError if a table or column of the schema is missing elsewhere.
     """
 
@@ -29,9 +31,14 @@ class Evidence:
         holdout: Mapping[str, pa.Table],
         synthetic: Mapping[str, pa.Table],
         seed: int,
+        *,
+        kept: Collection[str] = (),
+        whole: bool = True,
     ) -> None:
         self.schema = schema
         self.seed = seed
+        self.kept = frozenset(kept)
+        self.whole = whole
         self._train = {t.name: _fitting(t, train, "training") for t in schema.tables}
         self._synthetic = {t.name: _fitting(t, synthetic, "synthetic") for t in schema.tables}
         empty = {t.name: t.arrow.empty_table() for t in schema.tables}

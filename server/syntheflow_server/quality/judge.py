@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,14 +42,18 @@ def judge(
     *,
     seed: int,
     report: Callable[[float, str], None],
+    kept: Collection[str] = (),
+    whole: bool = True,
 ) -> Judgement:
     """Compare synthetic tables with the rows trained on and the rows held out.
 
     `report(fraction, stage)` is called at least every second and may raise to cancel.
     What cannot be measured (too few held-out rows) is left out of the score and said in
-    the warnings. Raises InvalidArgumentError if a table or column is missing.
+    the warnings. Tables of `kept` come out as they are and are not judged; `whole` False
+    says that the rows are a sample, entity by entity. Raises InvalidArgumentError if a
+    table or column is missing.
     """
-    evidence = Evidence(schema, train, holdout, synthetic, seed)
+    evidence = Evidence(schema, train, holdout, synthetic, seed, kept=kept, whole=whole)
     costs = sum(metric.cost for metric in METRICS) + _PICTURES_COST
     measured: dict[Metric, Measurement] = {}
     done = 0.0
@@ -68,9 +72,24 @@ def judge(
             *caps,
             *(text for answer in measured.values() for text in answer.warnings),
             *(text for answer in measured.values() for text in answer.not_measured),
+            *_scope(evidence),
         ),
         details=_details(seed, measured, pictures),
     )
+
+
+def _scope(evidence: Evidence) -> Iterator[str]:
+    """Say which rows were not looked at."""
+    if evidence.kept:
+        yield (
+            f"Not judged: {', '.join(sorted(evidence.kept))}: kept, so that every row comes out "
+            "as it is."
+        )
+    if not evidence.whole:
+        yield (
+            "Not all rows were looked at: the tables are large, so entities were drawn, each "
+            "with all rows that belong to it and all rows that these refer to."
+        )
 
 
 def _details(

@@ -9,6 +9,8 @@ import pyarrow as pa
 
 NO_KEY = -1
 """Code of a key of which some part is missing: such a row refers to nothing."""
+ORPHAN = -2
+"""In place of a parent's row: the key is there and no row has it."""
 
 
 def key_codes(
@@ -44,6 +46,18 @@ def key_codes(
 def _dense(codes: np.ndarray) -> np.ndarray:
     _, dense = np.unique(codes, return_inverse=True)
     return dense.astype(np.int64).reshape(codes.shape)
+
+
+def parent_rows(
+    child: pa.Table, child_columns: Sequence[str], parent: pa.Table, parent_columns: Sequence[str]
+) -> np.ndarray:
+    """Return for each child row the row of its parent, NO_KEY if it has none, else ORPHAN."""
+    (children, parents), count = key_codes([(child, child_columns), (parent, parent_columns)])
+    row = np.full(count + 1, ORPHAN, dtype=np.int64)
+    present = np.flatnonzero(parents != NO_KEY)
+    row[parents[present]] = present
+    row[count] = NO_KEY
+    return row[np.where(children == NO_KEY, count, children)]
 
 
 def child_counts(

@@ -15,6 +15,10 @@ Beat = Callable[[float, str], None]
 """Called with the done share 0..1 of one metric and what it is at; may raise to cancel."""
 
 
+KEPT = "it comes out as it is"
+"""Why nothing is said of a table that is kept."""
+
+
 class Goal(StrEnum):
     """Which way the raw figure of a metric is to go."""
 
@@ -85,6 +89,9 @@ class Finding:
 class TableMetric(Metric):
     """A metric that looks at one table at a time; the total is the mean over tables."""
 
+    kept_too: ClassVar[bool] = False
+    """Whether tables that come out as they are are judged: only by what belongs to them."""
+
     @abstractmethod
     def measure_table(
         self, evidence: Evidence, table: str, beat: Callable[[float], None]
@@ -111,7 +118,10 @@ class TableMetric(Metric):
                 beat(start + fraction / len(names), table)
 
             at(0.0)
-            found[table] = self.measure_table(evidence, table, at)
+            if table in evidence.kept and not self.kept_too:
+                found[table] = Finding(reason=KEPT)
+            else:
+                found[table] = self.measure_table(evidence, table, at)
         scores = {table: answer.score for table, answer in found.items() if answer.score}
         total = None
         if scores:
@@ -129,13 +139,16 @@ class TableMetric(Metric):
                     **({"not_measured": answer.reason} if answer.reason else {}),
                 }
                 for table, answer in found.items()
-                if answer.details or answer.reason
+                if answer.details or answer.reason not in {"", KEPT}
             },
         )
 
     def _unmeasured(self, found: Mapping[str, Finding]) -> tuple[str, ...]:
         """Return one sentence for each reason, naming the tables it is true of."""
-        reasons = dict.fromkeys(answer.reason for answer in found.values() if answer.reason)
+        # Of kept tables the judge says so once, not each metric.
+        reasons = dict.fromkeys(
+            answer.reason for answer in found.values() if answer.reason not in {"", KEPT}
+        )
         return tuple(
             f"Not measured: {self.title.lower()} of "
             f"{', '.join(t for t, answer in found.items() if answer.reason == reason)}: {reason}."

@@ -1,13 +1,18 @@
 """How far apart two samples of one distribution lie on average.
 
 Scores count what lies beyond it: real rows against real rows then score 1, however
-small the table. All formulas take the normal approximation of binomial counts,
-E|p - q| = sqrt(2/pi * p(1-p) * (1/n + 1/m)).
+small the table. Where counts are large the normal approximation of binomial counts is taken,
+E|p - q| = sqrt(2/pi * p(1-p) * (1/n + 1/m)); for counts of at most 30 the exact figure.
 """
 
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
+
+FEW = 30
+"""Counts up to which the exact figure is taken."""
 
 
 def share_noise(shares: np.ndarray, n: int, m: float) -> np.ndarray:
@@ -20,8 +25,32 @@ def variation(real: np.ndarray, synthetic: np.ndarray) -> tuple[float, float]:
     """Return total variation 0..1 of two arrays of counts and what noise alone gives."""
     n, m = int(real.sum()), int(synthetic.sum())
     p, q = real / max(n, 1), synthetic / max(m, 1)
-    pooled = (real + synthetic) / max(n + m, 1)
-    return float(np.abs(p - q).sum() / 2), float(share_noise(pooled, n, m).sum() / 2)
+    both = (real + synthetic).astype(np.int64)
+    noise = share_noise(both / max(n + m, 1), n, m)
+    if n and m:
+        few = both <= FEW
+        noise[few] = _dealt(n, m)[both[few]]
+    return float(np.abs(p - q).sum() / 2), float(noise.sum() / 2)
+
+
+def _dealt(n: int, m: int) -> np.ndarray:
+    """Return E|X/n - (k - X)/m| for k = 0..FEW rows that fall to either side by chance."""
+    share = n / (n + m)
+    found = np.zeros(FEW + 1)
+    for k in range(1, FEW + 1):
+        x = np.arange(k + 1)
+        ways = np.array([comb(k, int(one)) for one in x], dtype=np.float64)
+        chance = ways * share**x * (1 - share) ** (k - x)
+        found[k] = (chance * np.abs(x / n - (k - x) / m)).sum()
+    return found
+
+
+def count_noise(expected: np.ndarray) -> np.ndarray:
+    """Return E|X - c| of Poisson counts X around the expected counts c."""
+    at = np.floor(np.minimum(expected, FEW))
+    factorials = np.cumprod(np.concatenate([[1.0], np.arange(1.0, FEW + 1)]))
+    exact = 2 * np.exp(-expected) * expected ** (at + 1) / factorials[at.astype(np.int64)]
+    return np.where(expected <= FEW, exact, np.sqrt(2 / np.pi * expected))
 
 
 def kolmogorov(real: np.ndarray, synthetic: np.ndarray) -> tuple[float, float]:

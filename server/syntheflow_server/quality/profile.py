@@ -48,7 +48,12 @@ def profiles(evidence: Evidence, beat: Beat) -> dict[str, Any]:
                 "holdout": evidence.holdout(table).num_rows,
                 "synthetic": evidence.synthetic(table).num_rows,
             },
-            "columns": _columns(evidence, table, _within(beat, table, number, len(names))),
+            "columns": (
+                []
+                if table in evidence.kept
+                else _columns(evidence, table, _within(beat, table, number, len(names)))
+            ),
+            "kept": table in evidence.kept,
         }
     return found
 

@@ -8,8 +8,12 @@ from syntheflow_server.quality.fidelity.null_shares import NullShares
 from syntheflow_server.quality.fidelity.pair_trends import PairTrends
 from syntheflow_server.quality.metric import Metric
 from syntheflow_server.quality.privacy.copying import Copying
+from syntheflow_server.quality.privacy.small_tables import SmallTables
 from syntheflow_server.quality.relations.aggregate_detection import AggregateDetection
 from syntheflow_server.quality.relations.child_counts import ChildCounts
+from syntheflow_server.quality.relations.event_order import EventOrder
+from syntheflow_server.quality.relations.hop_trends import HopTrends
+from syntheflow_server.quality.relations.key_graph import KeyGraph
 from syntheflow_server.quality.relations.key_integrity import KeyIntegrity
 
 METRICS: tuple[Metric, ...] = (
@@ -17,9 +21,13 @@ METRICS: tuple[Metric, ...] = (
     AggregateDetection(),
     ColumnShapes(),
     PairTrends(),
+    HopTrends(),
     NullShares(),
     KeyIntegrity(),
     ChildCounts(),
+    EventOrder(),
+    KeyGraph(),
     Copying(),
+    SmallTables(),
 )
 """In the order of the report."""

@@ -2,10 +2,12 @@
 
 quality = min(caps, sum(weight_i * value_i) / sum(weight_i)) over the parts measured.
 
-Weights stand with the metrics: detection .35, aggregate detection .15, pair trends .15,
-column shapes .10, key integrity .10, copying .10, child counts .05. Detection weighs
-most because a classifier sees what one-column and two-column figures are blind to. A
-broken key or a copying alarm caps the total: no other merit makes up for them.
+Weights stand with the metrics: detection .30, aggregate detection .15, pair trends .13, key
+integrity .10, copying .09, column shapes .08, trends across tables .06, child counts .05,
+event order .04. Small tables and the key graph are shown and not counted. Detection weighs
+most because a classifier sees what one-column and two-column figures are blind to; what only
+related tables have weighs .30 in all. A broken key or a copying alarm caps the total: no
+other merit makes up for them.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from syntheflow_server.domain.errors import CancelledError
 from syntheflow_server.quality.evidence import Evidence
 from syntheflow_server.quality.metric import Goal
 from syntheflow_server.quality.registry import METRICS
-from unit.quality.worlds import ORDERS, PEOPLE, SHOP, shop, silent
+from unit.quality.worlds import MARKET, ORDERS, PEOPLE, SHOP, market, shop, silent
 
 every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 
@@ -18,7 +18,7 @@ every_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: met
 @pytest.fixture(scope="module")
 def fair():
     """Synthetic rows that are a further sample of the truth."""
-    return Evidence(SHOP, shop(900, 1), shop(300, 2), shop(900, 3), seed=7)
+    return Evidence(MARKET, market(900, 1), shop(300, 2), market(900, 3), seed=7)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_raw_figures_lie_in_the_declared_range(metric, answers):
 def test_answers_fit_json_and_name_known_tables(metric, answers):
     answer = answers[metric.name]
     json.dumps(answer.details, allow_nan=False)
-    assert set(answer.tables) | set(answer.details) <= set(SHOP.table_names)
+    assert set(answer.tables) | set(answer.details) <= set(MARKET.table_names)
 
 
 @every_metric
@@ -96,7 +96,8 @@ def test_it_reports_rising_progress_and_stops_when_told(metric, fair, answers, b
 
 @every_metric
 def test_without_held_out_rows_it_measures_or_says_why_not(metric):
-    answer = metric.measure(Evidence(SHOP, shop(200, 1), {}, shop(200, 3), seed=7), silent)
+    tables = market(200, 1), market(200, 3)
+    answer = metric.measure(Evidence(MARKET, tables[0], {}, tables[1], seed=7), silent)
     assert (answer.score is None) == bool(answer.not_measured)
 
 

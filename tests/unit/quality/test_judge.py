@@ -12,7 +12,17 @@ from syntheflow_server.quality import judge
 from syntheflow_server.quality.metric import Measurement
 from syntheflow_server.quality.registry import METRICS
 from syntheflow_server.quality.score import quality
-from unit.quality.worlds import PEOPLE_ONLY, SHOP, people, shop, silent, with_column
+from unit.quality.worlds import (
+    MARKET,
+    PEOPLE_ONLY,
+    SHOP,
+    market,
+    people,
+    shop,
+    silent,
+    towns,
+    with_column,
+)
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +33,10 @@ def heard():
 @pytest.fixture(scope="module")
 def fair(heard):
     return judge(
-        SHOP,
-        shop(600, 1),
+        MARKET,
+        market(600, 1),
         shop(200, 2),
-        shop(600, 3),
+        market(600, 3),
         seed=5,
         report=lambda fraction, stage: heard.append((fraction, stage)),
     )
@@ -35,8 +45,9 @@ def fair(heard):
 def test_fair_rows_score_high_with_all_parts(fair):
     assert fair.quality > 0.9
     assert {part.name for part in fair.parts} == {metric.name for metric in METRICS}
-    assert [table.table for table in fair.tables] == ["people", "orders"]
-    assert fair.warnings == ()
+    assert [table.table for table in fair.tables] == ["people", "orders", "towns"]
+    # Of the towns none is held back.
+    assert all("towns: fewer than" in text for text in fair.warnings)
 
 
 def test_progress_rises_to_one_and_names_its_stage(fair, heard):
@@ -71,6 +82,30 @@ def test_without_held_out_rows_detection_is_left_out_and_said():
     )
     assert not {part.name for part in found.parts} & {"detection", "copying"}
     assert Counter(text.split(":")[0] for text in found.warnings) == {"Not measured": 2}
+
+
+def test_kept_tables_are_not_judged_and_it_is_said_once():
+    real, other, held_out = market(60, 1), market(60, 3), {"towns": towns(45, 2)}
+    other["towns"] = real["towns"]
+    open_ = judge(MARKET, real, held_out, other, seed=5, report=silent)
+    kept = judge(MARKET, real, held_out, other, seed=5, report=silent, kept=["towns"])
+    scores = [
+        {score.name for table in found.tables if table.table == "towns" for score in table.scores}
+        for found in (open_, kept)
+    ]
+    assert scores[0] >= {"detection", "copying", "small_tables", "pair_trends"}
+    assert scores[1] == {"key_integrity"}
+    assert open_.quality <= 0.5 < kept.quality  # copies ring the alarm; kept rows are no copies
+    assert [text for text in kept.warnings if "towns" in text] == [
+        "Not judged: towns: kept, so that every row comes out as it is."
+    ]
+    assert kept.details["tables"]["towns"]["kept"]
+
+
+def test_a_sample_of_entities_is_said():
+    found = judge(SHOP, shop(60, 1), {}, shop(60, 3), seed=5, report=silent, whole=False)
+    assert any(text.startswith("Not all rows were looked at") for text in found.warnings)
+    assert "key_graph" not in {part.name for part in found.parts}
 
 
 def test_broken_keys_cap_the_total_and_say_so():

@@ -52,6 +52,18 @@ SHOP = Schema(
         ),
     ),
 )
+TOWNS = Table(
+    name="towns",
+    columns=(
+        _column("name", "string", KINDS.TEXT),
+        _column("inhabitants", "int64", KINDS.INTEGER),
+        _column("area", "float64", KINDS.NUMBER),
+        _column("coast", "bool", KINDS.BOOLEAN),
+    ),
+    primary_key=("name",),
+)
+MARKET = Schema(tables=(*SHOP.tables, TOWNS), foreign_keys=SHOP.foreign_keys)
+"""A shop and a table so small that it is soon learned by heart."""
 _TOWNS = np.array(["Ulm", "Bonn", "Jena", "Kiel"])
 _EPOCH = dt.datetime.fromisoformat("2020-01-01")
 
@@ -102,6 +114,26 @@ def shop(rows, seed):
     """People with their orders."""
     parents = people(rows, seed)
     return {"people": parents, "orders": orders(parents, seed)}
+
+
+def towns(rows, seed):
+    """The larger the town, the more people live there."""
+    rng = np.random.default_rng(seed)
+    area = rng.gamma(2, 30, rows)
+    return pa.table(
+        {
+            "name": [f"town {seed} {number}" for number in range(rows)],
+            "inhabitants": (area * rng.lognormal(5, 0.1, rows)).astype(int),
+            "area": area,
+            "coast": rng.random(rows) < 0.3,
+        },
+        schema=TOWNS.arrow,
+    )
+
+
+def market(rows, seed):
+    """A shop and 250 towns."""
+    return {**shop(rows, seed), "towns": towns(250, seed)}
 
 
 def with_column(rows, name, values):

@@ -31,7 +31,7 @@ class ColumnShapes(TableMetric):
     title: ClassVar[str] = "Column shapes"
     question: ClassVar[str] = "Does each column have the distribution of the real one?"
     goal: ClassVar[Goal] = Goal.MAXIMISE
-    weight: ClassVar[float] = 0.10
+    weight: ClassVar[float] = 0.08
 
     def measure_table(
         self, evidence: Evidence, table: str, beat: Callable[[float], None]

@@ -38,7 +38,7 @@ class Detection(TableMetric):
     title: ClassVar[str] = "Detection"
     question: ClassVar[str] = "Can a classifier tell synthetic rows from unseen real rows?"
     goal: ClassVar[Goal] = Goal.MINIMISE
-    weight: ClassVar[float] = 0.35
+    weight: ClassVar[float] = 0.30
     cost: ClassVar[float] = 6.0
 
     def measure_table(

@@ -41,7 +41,7 @@ class Copying(TableMetric):
     title: ClassVar[str] = "Copying alarm"
     question: ClassVar[str] = "Do synthetic rows repeat the rows the model learned from?"
     goal: ClassVar[Goal] = Goal.MINIMISE
-    weight: ClassVar[float] = 0.10
+    weight: ClassVar[float] = 0.09
     cost: ClassVar[float] = 2.0
 
     def measure_table(

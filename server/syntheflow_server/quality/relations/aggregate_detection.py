@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -24,7 +24,8 @@ Rows = Callable[[str], pa.Table]
 class AggregateDetection(TableMetric):
     """As detection, on parents: own columns plus count, means, distinct counts of children.
 
-    Follows C2ST-Agg of the relational literature (Hudovernik et al., 2024; GCFM 2025).
+    Of a child table's other references the different parents are counted (teams of a
+    player). Follows C2ST-Agg of the relational literature (Hudovernik et al., 2024; GCFM 2025).
     The children of real parents are looked up among all real rows, so that a held-out
     parent of rows that other entities own has all its children. Raw figure: the AUC.
     """
@@ -35,6 +36,7 @@ class AggregateDetection(TableMetric):
     goal: ClassVar[Goal] = Goal.MINIMISE
     weight: ClassVar[float] = 0.15
     cost: ClassVar[float] = 4.0
+    kept_too: ClassVar[bool] = True
 
     def measure_table(
         self, evidence: Evidence, table: str, beat: Callable[[float], None]
@@ -62,7 +64,13 @@ class AggregateDetection(TableMetric):
                 parents, numbers = parents.take(chosen), numbers[chosen]
             blocks = [spaces[table].encode(parents)]
             blocks += [
-                aggregates(key, parents, children(key.child_table), spaces[key.child_table])
+                aggregates(
+                    key,
+                    parents,
+                    children(key.child_table),
+                    spaces[key.child_table],
+                    evidence.schema.references_from(key.child_table),
+                )
                 for key in references
             ]
             sides.append(Side(_side_by_side(blocks), numbers))
@@ -82,11 +90,16 @@ class AggregateDetection(TableMetric):
 
 
 def aggregates(
-    key: ForeignKey, parents: pa.Table, children: pa.Table, space: FeatureSpace
+    key: ForeignKey,
+    parents: pa.Table,
+    children: pa.Table,
+    space: FeatureSpace,
+    references: Sequence[ForeignKey] = (),
 ) -> Features:
     """Return for each parent: number of children, means and distinct counts of their columns.
 
-    Means are NaN for a parent without children.
+    Of the other `references` of the children the different keys are counted. Means are NaN
+    for a parent without children.
     """
     (child, parent), count = key_codes(
         [(children, key.child_columns), (parents, key.parent_columns)]
@@ -111,6 +124,13 @@ def aggregates(
             np.divide(total, held, out=mean, where=held > 0)
             parts.append(mean)
         names.append(f"{key.child_table}.{column}")
+    for other in references:
+        if not set(other.child_columns) & set(key.child_columns):
+            (codes,), _ = key_codes([(children, other.child_columns)])
+            known = codes[rows] != NO_KEY
+            pairs = np.unique(np.stack([owner[known], codes[rows][known]]), axis=1)
+            parts.append(np.bincount(pairs[0], minlength=count + 1).astype(np.float64))
+            names.append(f"different {', '.join(other.child_columns)} of {key.child_table}")
     at = np.where(parent == NO_KEY, count, parent)
     matrix = np.stack([part[at] for part in parts], axis=1)
     return Features(matrix, tuple(names), np.zeros(len(names), dtype=bool))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ import pyarrow as pa
 from syntheflow_server.domain.resources import Score
 from syntheflow_server.domain.schema import ForeignKey, Table
 from syntheflow_server.quality.evidence import Evidence
-from syntheflow_server.quality.keys import NO_KEY, key_codes
+from syntheflow_server.quality.keys import NO_KEY, ORPHAN, key_codes, parent_rows
 from syntheflow_server.quality.metric import Beat, Goal, Measurement, Metric
 
 BROKEN_CAP = 0.5
@@ -31,7 +31,8 @@ class KeyIntegrity(Metric):
 
     Rules: primary keys are unique and not missing, references resolve to a synthetic
     parent row (a reference with a missing part refers to nothing), columns that may
-    not be missing are not. All rows are looked at, not a sample.
+    not be missing are not. All rows are looked at, not a sample. Real rows that refer to
+    no row (orphans) are counted and told.
     """
 
     name: ClassVar[str] = "key_integrity"
@@ -44,12 +45,15 @@ class KeyIntegrity(Metric):
     def measure(self, evidence: Evidence, beat: Beat) -> Measurement:
         """Check all rules of all synthetic tables."""
         rules: list[_Rule] = []
+        references: dict[str, list[dict[str, Any]]] = {}
         for number, table in enumerate(evidence.schema.tables):
             beat(number / len(evidence.schema.tables), table.name)
             rules += _table_rules(table, evidence.synthetic(table.name))
             for key in evidence.schema.references_from(table.name):
                 beat(number / len(evidence.schema.tables), str(key))
-                rules.append(_reference_rule(evidence, key))
+                rule, figures = _reference_rule(evidence, key)
+                rules.append(rule)
+                references.setdefault(key.child_table, []).append(figures)
         if not rules:
             return Measurement()
         broken = sorted((rule for rule in rules if rule.share < 1), key=lambda rule: rule.share)
@@ -63,10 +67,14 @@ class KeyIntegrity(Metric):
             score=self.score(worst, worst, detail),
             tables=dict(self._by_table(rules)),
             warnings=tuple(f"Broken rule: {_sentence(rule)}" for rule in broken[:10]),
+            not_measured=tuple(_orphan_notes(references)),
             cap=BROKEN_CAP if broken else 1.0,
             details={
                 table: {
-                    "rules": [{"rule": r.text, "share": r.share} for r in rules if r.table == table]
+                    "rules": [
+                        {"rule": r.text, "share": r.share} for r in rules if r.table == table
+                    ],
+                    "references": references.get(table, []),
                 }
                 for table in evidence.schema.table_names
             },
@@ -101,17 +109,29 @@ def _table_rules(table: Table, rows: pa.Table) -> Iterator[_Rule]:
             yield _Rule(table.name, f"column {column.name} is present", present)
 
 
-def _reference_rule(evidence: Evidence, key: ForeignKey) -> _Rule:
-    (child, parent), count = key_codes(
-        [
-            (evidence.synthetic(key.child_table), key.child_columns),
-            (evidence.synthetic(key.parent_table), key.parent_columns),
-        ]
-    )
-    known = np.zeros(count + 1, dtype=bool)
-    known[parent[parent != NO_KEY]] = True
-    good = (child == NO_KEY) | known[np.maximum(child, 0)]
-    return _Rule(key.child_table, f"reference {key} resolves", _share(good))
+def _reference_rule(evidence: Evidence, key: ForeignKey) -> tuple[_Rule, dict[str, Any]]:
+    """Return the rule of a reference and its figures: rows, missing, orphans of both sides."""
+    figures: dict[str, Any] = {"reference": str(key), "parent_table": key.parent_table}
+    share = 1.0
+    for which, rows in (("real", evidence.real), ("synthetic", evidence.synthetic)):
+        child, parent = rows(key.child_table), rows(key.parent_table)
+        found = parent_rows(child, key.child_columns, parent, key.parent_columns)
+        figures[f"{which}_rows"] = len(found)
+        figures[f"{which}_missing"] = int((found == NO_KEY).sum())
+        figures[f"{which}_orphans"] = int((found == ORPHAN).sum())
+        share = _share(found != ORPHAN)
+    return _Rule(key.child_table, f"reference {key} resolves", share), figures
+
+
+def _orphan_notes(references: Mapping[str, list[dict[str, Any]]]) -> Iterator[str]:
+    for table, entries in references.items():
+        for one in entries:
+            if one["real_orphans"]:
+                yield (
+                    f"Not reproduced: {one['real_orphans']:,} of {one['real_rows']:,} real rows of "
+                    f"{table} refer to no row of {one['parent_table']} ({one['reference']}); "
+                    f"{one['synthetic_orphans']:,} synthetic rows do."
+                )
 
 
 def _share(good: np.ndarray) -> float:
