@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from syntheflow_server.engine.encoding.base import RARE_ROWS, Arrays, Floats, Ints, Token
+from syntheflow_server.engine.encoding.habits import Habits
 from syntheflow_server.engine.encoding.holders import Held
 from syntheflow_server.engine.encoding.knots import Numbers, bin_knots, common_step, merged
 from syntheflow_server.engine.encoding.tails import EVEN, Tails
@@ -40,7 +41,8 @@ class Bins:
     where the numbers are integers. `places` are mid-quantiles.
 
     In a `paired` set the values are exact and told by two tokens: bin, and rank of the
-    atom in its bin.
+    atom in its bin. `habits` weigh the days between two knots, `day` being one in the
+    numbers' unit.
     """
 
     lows: Numbers
@@ -54,6 +56,8 @@ class Bins:
     step: int
     paired: bool
     tails: Tails = EVEN
+    habits: Habits | None = None
+    day: int = 1
 
     @classmethod
     def fit(
@@ -190,7 +194,9 @@ class Bins:
         part = self.tails.bend(position - whole, bins == 0, whole == 0, upper=False)
         part = self.tails.bend(part, bins == self.size - 1, whole == last, upper=True)
         result: Numbers
-        if self.step:
+        if self.habits is not None:
+            result = self.habits.between(low // self.day, high // self.day, part) * self.day
+        elif self.step:
             # Differences in uint64 stay exact over the whole range of int64.
             step, base = np.uint64(self.step), low.view(np.uint64)
             spread = high.view(np.uint64) - base
@@ -215,14 +221,26 @@ class Bins:
                 "knot_start",
             )
         }
-        facts = {"step": self.step, "paired": self.paired, "tails": self.tails.to_json()}
+        facts = {
+            "step": self.step,
+            "paired": self.paired,
+            "tails": self.tails.to_json(),
+            "habits": self.habits.to_json() if self.habits else None,
+            "day": self.day,
+        }
         return facts, arrays
 
     @classmethod
     def from_state(cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Self:
         """Build the bins that gave this state."""
-        tails = Tails.from_json(facts["tails"])
-        return cls(**arrays, step=facts["step"], paired=facts["paired"], tails=tails)
+        return cls(
+            **arrays,
+            step=facts["step"],
+            paired=facts["paired"],
+            tails=Tails.from_json(facts["tails"]),
+            habits=Habits.from_json(facts["habits"]) if facts["habits"] else None,
+            day=facts["day"],
+        )
 
 
 def nearest(ordered: Numbers, numbers: Numbers) -> npt.NDArray[np.int64]:

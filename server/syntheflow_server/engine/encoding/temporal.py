@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ from syntheflow_server.engine.encoding.base import (
 )
 from syntheflow_server.engine.encoding.bins import Bins
 from syntheflow_server.engine.encoding.days import closed_weekdays, to_open
+from syntheflow_server.engine.encoding.habits import Habits
 from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
 
 _DAY = 86_400_000_000
@@ -77,6 +78,10 @@ class TemporalCodec(Codec):
             bins = Bins.fit(present, needed, spread=wide, entity=whose)
         distinct = len(np.unique(present)) + int(missing.any())
         dated = pa.types.is_date(values.type) or pa.types.is_timestamp(values.type)
+        unit = 1 if clock is not None else day
+        if dated and not bins.exact and not bins.paired and bins.step % unit == 0:
+            habits = Habits.fit(present // day, needed, whose)
+            bins = replace(bins, habits=habits, day=unit)
         closed = closed_weekdays(present // day) if dated else ()
         return cls.of(column.name, column.type, bins, clock, bool(missing.any()), closed, distinct)
 
