@@ -22,6 +22,12 @@ tokens so far, `weights` the unnormalised probabilities of `token`.
 """
 
 
+Told = Callable[[slice, Codes], Codes]
+"""`told(rows, codes)`: a token's codes [b], negative where they are to be drawn; as `Restrict`."""
+
+Given = npt.NDArray[Any] | Told
+
+
 class Rules(Protocol):
     """Which codes do not go with the codes of earlier tokens."""
 
@@ -40,16 +46,16 @@ def idle() -> None:
 class Batch:
     """The part `rows` of a call: codes [b, T] to be filled, and what they depend on.
 
-    `uniforms` are [T, b]. `known` [b, T * embedding] are the embeddings of the tokens
-    that were settled first, zero for the others.
+    `uniforms` are [T, b]. `given` and `restrict` go by the token. `known` [b, T * embedding]
+    are the embeddings of the tokens that were settled first, zero for the others.
     """
 
     rows: slice
     codes: Codes
     uniforms: Tensor
     context: Tensor | None
-    given: Mapping[int, npt.NDArray[Any]]
-    restrict: Restrict | None
+    given: Mapping[int, Given]
+    restrict: Restrict | Mapping[int, Restrict] | None
     rules: Rules | None
     first: npt.NDArray[np.bool_] | None
     pause: Callable[[], None]
@@ -63,9 +69,27 @@ class Batch:
             codes=self.codes[rows],
             uniforms=self.uniforms[:, rows],
             context=None if self.context is None else self.context[rows],
-            given={token: codes[rows] for token, codes in self.given.items()},
+            given={
+                token: codes[rows] if isinstance(codes, np.ndarray) else codes
+                for token, codes in self.given.items()
+            },
             first=None if self.first is None else self.first[rows],
         )
+
+    def told(self, token: int) -> Codes | None:
+        """Return the codes [b] that are given for `token`, None if none are."""
+        given = self.given.get(token)
+        if given is None:
+            return None
+        if isinstance(given, np.ndarray):
+            return given.astype(np.int64)
+        return given(self.rows, self.codes)
+
+    def hook(self, token: int) -> Restrict | None:
+        """Return what may change the weights of `token`."""
+        if isinstance(self.restrict, Mapping):
+            return self.restrict.get(token)
+        return self.restrict
 
 
 @dataclass(frozen=True, slots=True, eq=False)

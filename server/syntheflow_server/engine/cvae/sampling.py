@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +19,14 @@ from syntheflow_server.engine.cvae.batch import (
     Batch,
     Begun,
     Codes,
+    Given,
     Restrict,
     Rules,
     Space,
     idle,
 )
 from syntheflow_server.engine.cvae.heads import Head
+from syntheflow_server.engine.cvae.light import MOST_ROWS, Light
 from syntheflow_server.engine.cvae.network import (
     BLOCK,
     SUMMARY,
@@ -51,6 +52,7 @@ class TableSampler:
     def __init__(self, network: TableNetwork) -> None:
         self.shape = network.shape
         self._kind = compute_type()
+        self._light: Light | None = None
         if network.shape.sizes:
             with torch.no_grad():
                 self._prepare(network)
@@ -87,13 +89,15 @@ class TableSampler:
                 count = shape.sizes[member]
                 bias = head.bias[row, :count].detach().float().clone()
                 self._heads[member] = (weights[row, :, :count].clone(), bias)
+        if Light.suits(network):
+            self._light = Light(network, self._heads)
 
     def sample(
         self,
         uniforms: npt.NDArray[np.float32],
         context: Tensor | None = None,
-        given: Mapping[int, npt.NDArray[Any]] | None = None,
-        restrict: Restrict | None = None,
+        given: Mapping[int, Given] | None = None,
+        restrict: Restrict | Mapping[int, Restrict] | None = None,
         *,
         first: npt.NDArray[np.bool_] | None = None,
         temperature: float = 1.0,
@@ -103,12 +107,14 @@ class TableSampler:
         """Return codes [n, T] for uniforms [n, T] in [0, 1).
 
         `context` is [n, C]; `given` fixes tokens to codes [n], where they are not
-        negative; `restrict` may change the weights of a token before it is drawn (it must
+        negative, or to what a function makes of the tokens before; `restrict`, which may be
+        told by token, may change the weights of a token before it is drawn (it must
         leave one above zero). Tokens that are marked in `first` [n, T] are settled before
         all others, from what is given and from each other alone; the others see them
         all. Without it the tokens come in order and see those before them. Logits are
-        divided by `temperature`. `rules` hold for what is drawn; they are for calls
-        without `restrict` and `first`, where they are much cheaper than a restriction.
+        divided by `temperature`. `rules` hold for what is drawn without a restriction of its
+        own; they are for calls without `first` and without a `restrict` for all tokens,
+        where they are much cheaper than a restriction.
         `pause` is called between tokens.
         """
         rows = len(uniforms)
@@ -118,7 +124,7 @@ class TableSampler:
             return result.astype(np.uint16)
         if first is not None and not self.shape.any_given:
             raise ValueError("this network was not trained to draw columns given others")
-        if rules is not None and not (first is None and restrict is None):
+        if rules is not None and not (first is None and not callable(restrict)):
             raise ValueError("rules do not go with restrictions")
         whole = Batch(
             slice(0, rows),
@@ -214,6 +220,9 @@ class TableSampler:
 
     def _sample_batch(self, batch: Batch, space: Space, begun: Begun | None) -> None:
         rows, size = len(batch.codes), self.shape.embedding
+        if self._light and rows <= MOST_ROWS and batch.first is None and begun is None:
+            self._light.fill(batch, self._softmaxes[0])
+            return
         embedded = space.embedded[:rows]
         if batch.first is None:
             if begun is not None:
@@ -277,7 +286,7 @@ class TableSampler:
         """Return the codes [n] of `token` where each row has a state of its own."""
 
         def draw() -> Codes:
-            if self.shape.sizes[token] == 1 and batch.restrict is None:
+            if self.shape.sizes[token] == 1 and batch.hook(token) is None:
                 return np.zeros(len(before), np.int64)
             state = self._state(token, base, before, space)
             softmax = self._softmaxes[1][token]
@@ -290,10 +299,9 @@ class TableSampler:
     def _own(self, token: int, batch: Batch, draw: Callable[[], Codes]) -> Codes:
         """Return the codes [n] of `token`: what is given, and else drawn."""
         batch.pause()
-        given = batch.given.get(token)
-        if given is None:
+        codes = batch.told(token)
+        if codes is None:
             return draw()
-        codes = given.astype(np.int64)
         return np.where(codes < 0, draw(), codes) if (codes < 0).any() else codes
 
     def _drawn(
@@ -301,11 +309,11 @@ class TableSampler:
     ) -> Codes:
         """Return codes [n] drawn with the powers [s, C] of the rows' states, under all rules."""
         softmax, uniforms = self._softmaxes[1][token], batch.uniforms[token]
-        if batch.restrict is not None:
+        if (hook := batch.hook(token)) is not None:
             shape = (len(powers), softmax.count)
             out = space.weights[: shape[0] * shape[1]].view(shape)
             weights = softmax.weights(powers, out)
-            batch.restrict(token, batch.rows, batch.codes, weights.numpy())
+            hook(token, batch.rows, batch.codes, weights.numpy())
             return _plain(invert(weights, uniforms))
         drawn = softmax.draw(powers, uniforms, of)
         if batch.rules is None:

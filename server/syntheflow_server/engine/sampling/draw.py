@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor
 
-from syntheflow_server.engine.cvae.batch import Restrict
-from syntheflow_server.engine.encoding.base import combined
-from syntheflow_server.engine.encoding.plain import to_numbers
+from syntheflow_server.engine.cvae.batch import Given, Restrict
+from syntheflow_server.engine.cvae.light import MOST_ROWS
 from syntheflow_server.engine.graph.context import LATENT, Kin, Place
-from syntheflow_server.engine.layout import Piece, PieceKind
+from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations import Ref, told_by
 from syntheflow_server.engine.sampling.beat import Beat
+from syntheflow_server.engine.sampling.ends import keeper_of, with_silent_row
 from syntheflow_server.engine.sampling.follow import Follower
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.order import OrderKeeper
@@ -24,11 +26,11 @@ from syntheflow_server.engine.sampling.rng import generator, key_of
 from syntheflow_server.engine.sampling.runtime import Runtime
 from syntheflow_server.engine.sampling.spec import SampleSpec
 from syntheflow_server.engine.sampling.steering import Steering
+from syntheflow_server.engine.support import Keeper
 
 Ints = npt.NDArray[np.int64]
 _BATCH = 16_384
 _SAMPLER_BATCH = 4096
-_SMALLEST = 32
 
 
 def draw_root(
@@ -80,7 +82,8 @@ def draw_children(
     sequence = model.structure.sequence
     keeper = None
     if sequence and sequence.order and above.rows:
-        keeper = _keeper(runtime, frame, spec.seed, counts, beat)
+        ends = steering.order if steering is not None else None
+        keeper = keeper_of(runtime, frame, spec.seed, counts, beat, ends)
         frame.order = keeper.values[:-1]
     elif sequence and sequence.order:
         frame.order = np.zeros(0, np.int64)
@@ -89,6 +92,8 @@ def draw_children(
             _Siblings(runtime, frame, spec, counts, keeper, beat, steering).draw()
     if steering is not None:
         frame.guides, frame.counts = steering.guides, steering.counts
+        if steering.order is not None and frame.order is not None:
+            frame.order = np.clip(frame.order, *steering.order)
     return frame
 
 
@@ -129,84 +134,12 @@ def tokens_of_keys(
     return given or None
 
 
-def _keeper(runtime: Runtime, frame: Frame, seed: int, counts: Ints, beat: Beat) -> OrderKeeper:
-    """Return the keeper of the frame's order column, from the owner's first and span."""
-    above, table = frame.above, frame.table
-    assert above is not None
-    model = runtime.table(table)
-    sequence = model.structure.sequence
-    assert sequence is not None
-    rng = generator(seed, table, frame.unit, "order")
-    first, span = _ends(runtime, above, table, rng)
-    first = sequence.counted(first)
-    pieces = (
-        runtime.piece(table, PieceKind.STEP, sequence.order),
-        runtime.piece(table, PieceKind.CALENDAR, sequence.order),
-    )
-    return OrderKeeper.of(
-        pieces,
-        sequence,
-        runtime.lowest_steps.get(table, np.zeros(1, np.int64)),
-        (first, span),
-        with_silent_row(frame.owner, counts),
-        rng,
-        beat,
-    )
-
-
-def _ends(
-    runtime: Runtime, above: Frame, table: str, rng: np.random.Generator
-) -> tuple[Ints, Ints | None]:
-    """Return each owner's first value and its span (None for long sequences).
-
-    An owner that got children though its tokens say it has none borrows another's; where
-    no owner in the block has any, the codecs give some.
-    """
-    begin = runtime.piece(above.table, PieceKind.FIRST, table)
-    first, missing = _numbers(begin, above.codes[:, begin.where], rng)
-    piece = runtime.layout(above.table).find(PieceKind.SPAN, table)
-    span = None
-    if piece is not None:
-        span = _numbers(piece, above.codes[:, piece.where], rng)[0]
-    lenders, short = np.flatnonzero(~missing), np.flatnonzero(missing)
-    if len(lenders):
-        chosen = lenders[rng.integers(0, len(lenders), len(short))]
-        first[short] = first[chosen]
-        if span is not None:
-            span[short] = span[chosen]
-    else:
-        first[short] = _some(begin, len(short), rng)
-        if span is not None and piece is not None:
-            span[short] = _some(piece, len(short), rng)
-    return first, span
-
-
-def _numbers(
-    piece: Piece, codes: npt.NDArray[np.uint16], rng: np.random.Generator
-) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Return the numbers behind codes [n, k] of any ordered type, and which are missing."""
-    assert piece.codec is not None
-    values = combined(piece.codec.decode(codes, rng.random((len(codes), piece.codec.draws))))
-    numbers, missing = to_numbers(values, piece.name)
-    return numbers.astype(np.int64), missing
-
-
-def _some(piece: Piece, count: int, rng: np.random.Generator) -> Ints:
-    """Return `count` numbers that the piece can stand for, zeros if it knows none."""
-    codes = np.zeros((piece.tokens[0].size, len(piece.tokens)), np.uint16)
-    codes[:, 0] = np.arange(len(codes))
-    numbers, missing = _numbers(piece, codes, rng)
-    known = numbers[~missing]
-    if not len(known):
-        return np.zeros(count, np.int64)
-    return known[rng.integers(0, len(known), count)]
-
-
 class _Siblings:
     """Draws all children of one frame, one place after another where siblings matter.
 
-    All arrays have one silent row more than the frame: batches are filled up with it to
-    few sizes, because the matrix library compiles its code anew for every new size.
+    All arrays have one silent row more than the frame: large batches are filled up with it
+    to few sizes, because the matrix library compiles bfloat16 code anew for every new size.
+    Small ones are made in float32 (see `cvae/light.py`), by the network as it was trained.
     """
 
     def __init__(
@@ -223,6 +156,8 @@ class _Siblings:
         self.steering = steering
         model = runtime.table(frame.table)
         self.net = runtime.relatives[frame.table]
+        assert model.relatives is not None
+        self.light = model.relatives
         self.sampler = runtime.samplers[frame.table]
         self.history, self.rules = model.history, model.rules
         self.uniforms = np.pad(uniforms_of(runtime, frame, spec.seed), ((0, 1), (0, 0)))
@@ -232,6 +167,8 @@ class _Siblings:
         self.owner, self.position, self.count = with_silent_row(frame.owner, counts)
         rng = generator(spec.seed, frame.table, frame.unit, "follow")
         self.follower = Follower(model.layout, self.codes, self.position, rng)
+        self.told: Mapping[int, Given] = {} if keeper is None else dict(keeper.given)
+        self.hooks = self._hooks()
 
     def _owner_state(self, seed: int) -> Tensor:
         """Return each owner's message with the latent that its children share."""
@@ -272,9 +209,10 @@ class _Siblings:
     def _filled(self, rows: Ints) -> Ints:
         """Return `rows` followed by the silent row, to a size that comes again."""
         rest = len(rows) % _SAMPLER_BATCH
-        if not rest:
+        if rest <= MOST_ROWS:
             return rows
-        size = max(_SMALLEST, 1 << (rest - 1).bit_length())
+        power = 1 << (rest - 1).bit_length()
+        size = power * 3 // 4 if rest <= power * 3 // 4 else power
         return np.concatenate([rows, np.full(size - rest, self.frame.rows)])
 
     def _kin(self, rows: Ints, place: int, sums: npt.NDArray[np.float32]) -> Kin:
@@ -304,28 +242,41 @@ class _Siblings:
         )
 
     def _draw_rows(self, rows: Ints, kin: Kin) -> None:
-        context = self.net.context(self.state[torch.from_numpy(self.owner[rows])], kin)
+        state = self.state[torch.from_numpy(self.owner[rows])]
+        few = len(rows) <= MOST_ROWS
+        context = self.light.context(state.float(), kin) if few else self.net.context(state, kin)
         if self.keeper is not None:
             self.keeper.rows = rows
         self.follower.rows = rows
         self.beat()
-        hook, given, first = self._hook(), None, None
+        given, first = self.told, None
+        restrict: Restrict | Mapping[int, Restrict] = self.hooks
+        rules: Keeper | None = self.rules
         if self.steering is not None:
             at = np.minimum(rows, self.frame.rows - 1)  # the silent row is nobody's
             given, first = self.steering.part(at)
-            hook = self.steering.restrict(at, hook)
             first = first if first.any() else None
+            hook = self.steering.restrict(at, self._hook())
+            restrict, rules = self.rules.after(hook, first), None
         self.codes[rows] = self.sampler.sample(
             self.uniforms[rows],
             context=context,
             given=given,
             first=first,
-            restrict=self.rules.after(hook, first) if hook is not None else None,
+            restrict=restrict,
             temperature=self.temperature,
-            rules=None if hook is not None else self.rules,
+            rules=rules,
             pause=self.beat,
         )
         self.follower.learn(rows)
+
+    def _hooks(self) -> dict[int, Restrict]:
+        """Return what has a say in single tokens; all others have no restriction but rules."""
+        ruled = self.rules.after(self.follower)
+        found: dict[int, Restrict] = dict.fromkeys(self.follower.tokens, ruled)
+        if self.keeper is not None:
+            found |= dict.fromkeys(self.keeper.tokens, self.keeper)
+        return found
 
     def _hook(self) -> Restrict | None:
         """Return what has a say in each token, None if nothing has."""
@@ -340,13 +291,6 @@ class _Siblings:
             follower(token, part, codes, weights)
 
         return both
-
-
-def with_silent_row(owner: Ints, counts: Ints) -> tuple[Ints, Ints, Ints]:
-    """Return owner, position and count of each row, and of one more that nobody sees."""
-    starts = np.cumsum(counts) - counts
-    position = np.arange(len(owner)) - starts[owner]
-    return np.append(owner, 0), np.append(position, 0), np.append(counts[owner], 1)
 
 
 def _long(codes: npt.NDArray[np.uint16]) -> Tensor:

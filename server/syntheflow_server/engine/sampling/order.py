@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
+from syntheflow_server.engine.cvae.batch import Told
 from syntheflow_server.engine.encoding.days import MONTH
 from syntheflow_server.engine.graph.structure import Sequence
 from syntheflow_server.engine.layout import Piece
@@ -24,7 +26,8 @@ class OrderKeeper:
     """Turns step tokens into values, and values into calendar tokens, in mid-row.
 
     It is the sampler's `restrict` hook: steps that would overshoot the last value are
-    ruled out, and calendar tokens are set to what the value says. `rows` are the frame
+    ruled out, and calendar tokens are set to what the value says. `given` tells these at
+    once, where the sampler asks nobody else: then only `tokens` need the hook. `rows` are the frame
     rows of the call under way; `values` [n] fill up as rows are made. `last` [n] is the
     owner's last value (`_UNKNOWN` if the series is long and has no fixed end).
     """
@@ -127,6 +130,26 @@ class OrderKeeper:
             assert self.drawn is not None
             weights[:] = 0
             weights[np.arange(len(rows)), self.drawn[:, token - self.calendar.start]] = 1
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The tokens whose weights change, besides those that are `given`."""
+        return (self.step.start,) if self.step.tokens else ()
+
+    @property
+    def given(self) -> dict[int, Told]:
+        """What tells the calendar tokens."""
+        return {
+            token: partial(self._calendar, token - self.calendar.start)
+            for token in range(self.calendar.start, self.calendar.end)
+        }
+
+    def _calendar(self, place: int, part: slice, codes: Ints) -> Ints:
+        """Return calendar token `place` of the rows `part` of the call; the first settles them."""
+        if place == 0:
+            self._settle(self.rows[part], codes[:, self.step.where])
+        assert self.drawn is not None
+        return self.drawn[:, place].astype(np.int64)
 
     def _mask_steps(self, rows: Ints, weights: npt.NDArray[np.float32]) -> None:
         """Rule out steps beyond the end; the first sibling has none at all."""
