@@ -111,7 +111,7 @@ def refuse(model: TableModel, demands: tuple[Demand, ...], given: tuple[str, ...
         _refuse_kept(table, demands, given)
         return
     if structure.owner:
-        _refuse_ordered(model, asked - set(given))
+        _refuse_ordered(model, [d for d in demands if d.column in asked - set(given)])
     _refuse_keys(model, asked, set(given))
     network = model.network
     if (demands or given) and network is not None and not network.shape.any_given:
@@ -159,13 +159,23 @@ def _refuse_kept(table: str, demands: tuple[Demand, ...], given: tuple[str, ...]
         raise _unsupported(table, given[0], "the table is kept as it is; do not give its rows")
 
 
-def _refuse_ordered(model: TableModel, asked: set[str]) -> None:
-    """Raise UnsupportedError for columns of an owned table that other rows decide."""
+def _refuse_ordered(model: TableModel, asked: list[Demand]) -> None:
+    """Raise UnsupportedError for columns of an owned table that other rows decide.
+
+    The column by which siblings follow one another may have a range if it need not differ
+    between them.
+    """
     sequence = model.structure.sequence
-    for name in sorted(asked):
+    for demand in asked:
+        name = demand.column
         if sequence and name == sequence.order:
-            rule = "its rows follow one another by it, from row to row; ask for other columns"
-            raise _unsupported(model.table.name, name, rule)
+            keys = {column for names in model.structure.distinct for column in names}
+            bound = sequence.strict or sequence.long or name in keys
+            bound = bound or any(name in link.fixed for link in model.structure.links)
+            if bound or not (demand.fixed or not len(demand.values)):
+                rule = "its rows follow one another by it, from row to row; ask for other columns"
+                raise _unsupported(model.table.name, name, rule)
+            continue
         if name in model.made_by:
             needs = ", ".join(sorted({ref.column for ref in model.made_by[name].needs}))
             rule = f"it is computed from {needs}; ask for these instead"

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from syntheflow_server.engine.cvae.batch import Restrict
 from syntheflow_server.engine.encoding.base import combined
+from syntheflow_server.engine.graph.structure import Sequence
 from syntheflow_server.engine.layout import Piece, PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations.cells import (
@@ -38,6 +39,7 @@ Ints = npt.NDArray[np.int64]
 _PILOT_ROWS = 4096
 _TRIAL_ROWS = 64
 _PILOT_UNIT = -1
+_FAR = 1 << 62
 
 
 def is_asked(plan: SamplePlan, table: str) -> bool:
@@ -57,6 +59,9 @@ def check_demands(runtime: Runtime, plan: SamplePlan, table: str, beat: Beat) ->
             raise condition_error(table, demand.column, rule)
         if piece is not None and not piece.tokens and not len(demand.values):
             _check_constant(table, piece, demand)
+        sequence = model.structure.sequence
+        if sequence and demand.column == sequence.order and not demand.rows_of:
+            _check_order(runtime, table, sequence, demand)
     rows = min(_TRIAL_ROWS, plan.table_rows.get(table, _TRIAL_ROWS))
     if not demands or not rows or model.structure.kept:
         return
@@ -74,6 +79,19 @@ def check_demands(runtime: Runtime, plan: SamplePlan, table: str, beat: Beat) ->
         together = f" together with those on {', '.join(names)}" if len(names) > 1 else ""
         rule = f"no row that the model can make meets the condition{together}"
         raise condition_error(table, column, rule) from None
+
+
+def _check_order(runtime: Runtime, table: str, sequence: Sequence, demand: Demand) -> None:
+    """Raise InvalidArgumentError unless siblings can lie within the range."""
+    owner = runtime.model.family.owner_of(table)
+    first = runtime.piece(owner, PieceKind.FIRST, table)
+    assert first.codec is not None
+    low, high = _order_ends(demand, sequence)
+    least, most = (int(end) for end in Guide.domain(first.codec))
+    if low > max(sequence.high, int(sequence.counted(np.array([most]))[0])) or high < int(
+        sequence.counted(np.array([least]))[0]
+    ):
+        raise condition_error(table, demand.column, "the model knows no value in this range")
 
 
 def _check_constant(table: str, piece: Piece, demand: Demand) -> None:
@@ -117,8 +135,26 @@ def steer_known(
 def steer_owned(runtime: Runtime, plan: SamplePlan, frame: Frame, beat: Beat) -> Steering:
     """Return what the request's conditions ask of the rows of an owned table."""
     settling = _Settling(runtime, plan, frame, beat, strict=False)
-    settling.ask(demands_of(runtime.table(frame.table), plan.spec))
-    return settling.steering({})
+    model = runtime.table(frame.table)
+    demands = demands_of(model, plan.spec)
+    settling.ask(demands)
+    steering = settling.steering({})
+    sequence = model.structure.sequence
+    for demand in demands:
+        if sequence and demand.column == sequence.order and not demand.rows_of:
+            steering.order = _order_ends(demand, sequence)
+    return steering
+
+
+def _order_ends(demand: Demand, sequence: Sequence) -> tuple[int, int]:
+    """Return the first and last number, as they are counted, of a demand on the order column."""
+    ends = demand.low, demand.high
+    if demand.fixed:
+        ends = (numbers_of(demand.values)[0][0],) * 2
+    none = limits(demand.values.type)
+    counted = sequence.counted(np.array([0 if end in none else end for end in ends], np.int64))
+    low = -_FAR if ends[0] == none[0] else int(counted[0])
+    return low, _FAR if ends[1] == none[1] else int(counted[1])
 
 
 def asked_counts(above: Frame, child: str, rng: np.random.Generator) -> Ints:

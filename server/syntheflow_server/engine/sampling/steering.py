@@ -22,12 +22,14 @@ _STEERED = {PieceKind.COLUMN, PieceKind.COUNT}
 class Steering:
     """`given` codes by token (-1: not), the tokens that come `first` [n, T], and guides.
 
-    `guides` are by column, `counts` by owned table.
+    `guides` are by column, `counts` by owned table. `order` are the ends, as they are
+    counted, of the column by which siblings follow one another.
     """
 
     given: dict[int, Ints]
     first: Mask
     guides: dict[str, Guide] = field(default_factory=dict)
+    order: tuple[int, int] | None = None
     counts: dict[str, Guide] = field(default_factory=dict)
     _steered: dict[int, tuple[Guide, int]] = field(default_factory=dict)
 
