@@ -313,11 +313,15 @@ def random_database(seed: int) -> tuple[Schema, dict[str, MemoryTable]]:
     drafter = Drafter(seed)
     drafter.draft()
     tables, data = [], {}
+    for draft in list(drafter.tables.values()):
+        if not draft.rows:  # its columns would have no types
+            del drafter.tables[draft.name]
+            drafter.references = [
+                k for k in drafter.references if draft.name not in (k.child_table, k.parent_table)
+            ]
     for draft in drafter.tables.values():
         table = pa.table(draft.columns) if draft.columns else pa.table({"x": pa.nulls(0, "int64")})
-        fields = [
-            f.with_type(pa.int64()) if pa.types.is_null(f.type) else f for f in table.schema
-        ]
+        fields = [f.with_type(pa.int64()) if pa.types.is_null(f.type) else f for f in table.schema]
         table = table.cast(pa.schema(fields))
         columns = []
         for name, kind in zip(table.column_names, table.schema.types, strict=True):
@@ -332,9 +336,7 @@ def random_database(seed: int) -> tuple[Schema, dict[str, MemoryTable]]:
     return schema, data
 
 
-def faults(
-    schema: Schema, real: Mapping[str, pa.Table], made: Mapping[str, pa.Table]
-) -> list[str]:
+def faults(schema: Schema, real: Mapping[str, pa.Table], made: Mapping[str, pa.Table]) -> list[str]:
     """Return in words what is wrong with the keys of `made`."""
     found = []
     for table in schema.tables:

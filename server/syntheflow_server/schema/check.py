@@ -26,7 +26,7 @@ _STORED: Mapping[SemanticType, tuple[str, ...]] = {
     SemanticType.TEXT: ("string",),
 }
 """Stored types that a meaning needs; a category may be stored as anything."""
-_NO_KEYS = ("float64", "bool")
+_NO_KEYS = ("float64",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,8 +163,9 @@ class Structure(_Frozen):
     `distinct` lists column sets that must be unique among the rows of one owner (the
     owner's own columns left out); `grid` are key columns made together by row number
     but still known to the network; `telling` are surrogate keys of a table without owner
-    on whose place the other columns depend; `once` says that an owner has at most one row,
-    `always` that it has exactly one.
+    on whose place the other columns depend; `counters` are columns that number the rows of
+    one owner and order value, and from which number on; `once` says that an owner has at
+    most one row, `always` that it has exactly one.
     `crowds` are, for a table with few rows or few with most of the children, the sorted
     numbers of children of its rows by owned table, of rows that refer to them by the
     link's text, and for a self reference the levels: as (number, rows that have it).
@@ -184,6 +185,7 @@ class Structure(_Frozen):
     telling: tuple[str, ...] = ()
     distinct: tuple[tuple[str, ...], ...] = ()
     crowds: Mapping[str, tuple[tuple[int, int], ...]] = {}
+    counters: Mapping[str, int] = {}
     modelled: tuple[str, ...] = ()
     kept: bool = False
 
@@ -259,3 +261,14 @@ class Family:
             for link in self.structures[name].resolved
             if link.key.parent_table == table
         )
+
+
+def counted_within(groups: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return for each row how many rows before it have the same group."""
+    order = np.argsort(groups, kind="stable")
+    ordered = groups[order]
+    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)])
+    lengths = np.diff(np.append(begins, len(ordered)))
+    counted = np.empty(len(groups), np.int64)
+    counted[order] = np.arange(len(groups)) - np.repeat(begins, lengths)
+    return counted

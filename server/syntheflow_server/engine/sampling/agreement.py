@@ -179,3 +179,50 @@ def redrawn(
     place = total[low] + (rng.random(len(rows)) * (total[high] - total[low])).astype(np.int64)
     found: Ints = order[np.searchsorted(total, place, side="right") - 1]
     return found
+
+
+def balanced(
+    wanted: Ints,
+    gone: npt.NDArray[np.bool_],
+    target: int,
+    weights: Ints,
+    leaning: npt.NDArray[np.float64],
+    known: Ints,
+    rng: np.random.Generator,
+) -> Ints:
+    """Return `wanted` codes with as many rows without parent (-1) as `target` says.
+
+    Rows that are `gone` have none in any case. Each row stands for `weights` [n] rows, 0 for
+    those that follow another. Of rows that change, those come first whose other columns
+    lean to the other side: `leaning` [n] is high for rows like those without parent.
+    """
+    result = wanted.copy()
+    none = (wanted < 0) | gone
+    off = int(weights[none].sum()) - target
+    noise = rng.gumbel(size=len(wanted))
+    if off > 0 and len(known):
+        rows = np.flatnonzero(none & ~gone & (weights > 0))
+        rows = rows[np.argsort(leaning[rows] - noise[rows])]
+        rows = rows[np.cumsum(weights[rows]) <= off]
+        result[rows] = known[rng.integers(0, len(known), len(rows))]
+    elif off < 0:
+        rows = np.flatnonzero(~none & (weights > 0))
+        rows = rows[np.argsort(-leaning[rows] - noise[rows])]
+        result[rows[np.cumsum(weights[rows]) <= -off]] = -1
+    return result
+
+
+def leaning_of(
+    codes: npt.NDArray[np.uint16], none: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
+    """Return how much the tokens [n, T] of each row are those of rows with `none` (naive Bayes)."""
+    total = np.zeros(len(codes))
+    if none.all() or not none.any():
+        return total
+    for column in codes.T:
+        size = int(column.max()) + 1
+        with_none = np.bincount(column[none], minlength=size) + 0.5
+        without = np.bincount(column[~none], minlength=size) + 0.5
+        odds = np.log(with_none / with_none.sum()) - np.log(without / without.sum())
+        total += odds[column]
+    return total

@@ -15,7 +15,13 @@ from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.keys.permute import permute
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.follow import handed_on
-from syntheflow_server.engine.sampling.agreement import NULL, Groups, draw_agreeing
+from syntheflow_server.engine.sampling.agreement import (
+    NULL,
+    Groups,
+    balanced,
+    draw_agreeing,
+    leaning_of,
+)
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.plan import ParentIndex, SamplePlan
 from syntheflow_server.engine.sampling.rng import generator, key_of
@@ -172,7 +178,35 @@ class Resolver:
             seed = self._plan.spec.seed
             rng = generator(seed, frame.table, frame.unit, f"lost {link.key}")
             result[lost] = known[rng.integers(0, len(known), int(lost.sum()))]
-        return result
+        return self._balanced(frame, link, result) if link.nullable else result
+
+    def _balanced(self, frame: Frame, link: Link, wanted: Ints) -> Ints:
+        """Return the codes with the real share of rows without parent, if all rows are at hand.
+
+        A table of some dozen rows would miss it by chance. Larger tables do without, and
+        where something is asked of the rows their share is another.
+        """
+        plan = self._plan
+        lineage = {frame.table, *self._runtime.model.family.above(frame.table)}
+        asked = lineage & {*plan.seeds, *plan.spec.conditions}
+        if asked or frame.rows < plan.table_rows[frame.table] - plan.silent(frame.table):
+            return wanted
+        gone = np.zeros(frame.rows, bool)
+        if link.shared:
+            known = self.groups(link, link.shared)
+            ours = known.ours([combined(self._column(frame, c)) for c in link.shared])
+            gone = known.room(ours) == 0
+        source = handed_on(self._runtime.layout(frame.table), str(link.key), frame.codes)
+        weights = np.ones(frame.rows, np.int64)
+        if source is not None:
+            weights = np.bincount(source, minlength=frame.rows).astype(np.int64)
+        layout = self._runtime.layout(frame.table)
+        tokens = [i for p in layout.of_kind(PieceKind.COLUMN) for i in range(p.start, p.end)]
+        leaning = leaning_of(frame.codes[:, tokens], wanted < 0)
+        rng = generator(plan.spec.seed, frame.table, frame.unit, f"none {link.key}")
+        target = round(frame.rows * link.null_share)
+        codes = plan.parents[str(link.key)].codes
+        return balanced(wanted, gone, target, weights, leaning, codes, rng)
 
     def _stubs(self, frame: Frame, link: Link, index: ParentIndex) -> Ints:
         """Return the frame's own slice of the permuted stubs, as parent rows."""

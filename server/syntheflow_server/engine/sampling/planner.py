@@ -151,6 +151,10 @@ def _check_grids(runtime: Runtime, plan: SamplePlan, needs: Needs) -> None:
     for root in needs.sized & set(plan.roots):
         for maker in runtime.table(root).makers:
             taken = len(plan.taken_of(root, maker.columns))
+            if maker.capacity is not None and root not in {*plan.spec.rows, *plan.seeds}:
+                # A calendar or a map has so many places, at whatever scale.
+                most = max(maker.capacity - taken, 0)
+                plan.table_rows[root] = min(plan.table_rows[root], most)
             if maker.capacity is not None and plan.table_rows[root] > maker.capacity - taken:
                 left = f"{maker.capacity - taken} unused" if taken else f"{maker.capacity}"
                 rule = (

@@ -108,7 +108,15 @@ class Sizes:
             if piece is None or piece.codec is None or counts_up:
                 return UNLIMITED
             ways *= max(1, int(np.prod(piece.codec.sizes)))
+            if model.table.column(name).type == "string":
+                # Words that few rows hold are no codes, but others can be made of them.
+                ways = max(ways, self._most(table))
         return min(ways, UNLIMITED)
+
+    def _most(self, table: str) -> int:
+        """Return the largest number of rows that an owner is drawn to have."""
+        most = [int(unit.proposed(table).max(initial=0)) for unit in self._units.over(table)]
+        return max(most, default=0)
 
     def _stand(self, table: str) -> None:
         """Set where the units' given rows of an owned table begin."""

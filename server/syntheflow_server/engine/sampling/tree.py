@@ -99,17 +99,24 @@ def _close(level: Ints, groups: Ints) -> None:
 
 
 def _chain(parents: Ints, rows: Ints, groups: Ints) -> None:
-    """Hang `rows` that found no parent without a child at the ends of their group's chains."""
-    taken = np.zeros(len(parents), bool)
-    taken[parents[parents >= 0]] = True
-    waiting = np.zeros(len(parents), bool)
-    waiting[rows] = True
+    """Hang `rows` that found no parent without a child at the end of a chain of their group."""
+    below = np.full(len(parents), -1)
+    held = np.flatnonzero(parents >= 0)
+    below[parents[held]] = held
     ends: dict[int, int] = {}
-    for row in np.flatnonzero(~taken & ~waiting).tolist():
-        ends.setdefault(int(groups[row]), row)
+    waiting = set(rows.tolist())
+    for top in np.flatnonzero(parents < 0).tolist():
+        if top not in waiting:
+            ends.setdefault(int(groups[top]), _end(below, top))
     for row in rows.tolist():
         group = int(groups[row])
         if group in ends:
             parents[row] = ends[group]
-        if not taken[row]:
-            ends[group] = row
+        ends[group] = _end(below, row)
+
+
+def _end(below: Ints, row: int) -> int:
+    """Return the last row of the chain that begins with `row`."""
+    while below[row] >= 0 and below[row] != row:
+        row = int(below[row])
+    return row

@@ -298,9 +298,12 @@ class _Keys:
         every = np.stack(np.meshgrid(*[np.arange(s) for s in sizes], indexing="ij"), -1)
         every = every.reshape(-1, len(sizes)).astype(np.uint16)
         draws = self.rng.random((len(every), piece.codec.draws))
-        known = pc.unique(combined(piece.codec.decode(every, draws)))
+        known = pc.unique(combined(piece.codec.decode(every, draws))).drop_null()
         values = self.column(self.frame, name)
         table = pc.unique(pa.concat_arrays([values, known]))
+        if pa.types.is_string(table.type):
+            most = int(np.bincount(self.frame.owner).max())
+            table = _enough(table, most)
         if self.beside is not None:
             held = self.beside.values(name).cast(values.type)
             table = pc.unique(pa.concat_arrays([table, held]))
@@ -330,6 +333,16 @@ class _Keys:
 def _tied_columns(structure: Structure) -> frozenset[str]:
     """Return the columns that links share: whoever fills them, they must not change."""
     return frozenset(name for link in structure.resolved for name in link.shared)
+
+
+def _enough(words: pa.Array, most: int) -> pa.Array:
+    """Return at least `most` different words: the known ones, then those with numbers added."""
+    known = [word for word in words.to_pylist() if word is not None] or ["A"]
+    every, number = dict.fromkeys(known), 2
+    while len(every) < most:
+        every |= dict.fromkeys(f"{word}{number}" for word in known)
+        number += 1
+    return pa.array(every, words.type)
 
 
 def repeated(parts: list[Ints]) -> npt.NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.encoding.plain import from_numbers
-from syntheflow_server.engine.graph.structure import Family, Link, LinkKind
+from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, counted_within
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
@@ -81,6 +81,8 @@ class Values:
             assert frame.order is not None
             numbers = sequence.told(frame.order)
             made = from_numbers(numbers, None, model.table.column(name).arrow, 0)
+        elif name in structure.counters:
+            made = self._counted(frame, structure.counters[name])
         elif link := link_of(model, name):
             made = self._linked(frame, link, name)
         elif relation := model.made_by.get(name):
@@ -104,6 +106,15 @@ class Values:
         owners = frame.above.places
         made = made_key(maker, frame.table, owners, self._plan, of_owner=True)
         return made[name].take(pa.array(frame.owner))
+
+    def _counted(self, frame: Frame, base: int) -> pa.Array:
+        """Return the number of each row among those of its owner and order value."""
+        self._resolver.settle(frame)
+        groups = frame.owner
+        if frame.order is not None:
+            values, place = np.unique(frame.order, return_inverse=True)
+            groups = groups * (len(values) + 1) + place
+        return pa.array(counted_within(groups) + base)
 
     def _with_gaps(self, frame: Frame, name: str, values: pa.Array) -> pa.Array:
         """Return the identifiers with nulls where the row says that there is none."""

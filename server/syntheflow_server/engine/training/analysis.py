@@ -21,6 +21,7 @@ from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.ownership import Forest, choose_owners
 from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Structure
 from syntheflow_server.engine.training.keeping import kept_structure
+from syntheflow_server.engine.training.counters import find_counters
 from syntheflow_server.engine.training.keyroles import key_roles, unique_keys
 from syntheflow_server.engine.training.links import (
     classify_links,
@@ -171,7 +172,19 @@ def _structure(
         strict = numbers is not None and not _repeat(references[owner], numbers)
         sequence = sequence.model_copy(update={"strict": strict})
     resolved = filled_by(links) - own
-    unmodelled = {*surrogate, *per_owner, *resolved, order}
+    counters = {}
+    if owner and not roles.once:
+        others = [
+            column
+            for column in table.column_names
+            if column not in {*roles.taken, *owner.child_columns, *resolved, order}
+        ]
+        numbers = order_numbers(tables[name], order) if order else None
+        counters = find_counters(tables[name], references[owner], numbers, others)
+        # Rows that are counted are told apart by that.
+        told = [{order, column} - {""} for column in counters]
+        distinct = tuple(key for key in distinct if not any(t <= set(key) for t in told))
+    unmodelled = {*surrogate, *per_owner, *resolved, order, *counters}
     unmodelled |= set(owner.child_columns) if owner else set()
     return Structure(
         table=name,
@@ -185,6 +198,7 @@ def _structure(
         grid=roles.grid,
         telling=roles.telling,
         distinct=distinct,
+        counters=counters,
         modelled=tuple(c for c in table.column_names if c not in unmodelled),
     )
 

@@ -18,6 +18,7 @@ from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Str
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.privacy.fit import fit_private
+from syntheflow_server.engine.readings import Readings, find_readings, holding
 from syntheflow_server.engine.relations import find_relations
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.support import Support
@@ -73,9 +74,11 @@ def fit(
     old = Base(base) if base is not None else None
     progress = _Progress(report)
     progress.reading("reading keys")
+    told = schema
+    readings = _readings(schema, tables, settings, base)
+    schema, tables = readings.schema(schema), readings.tables(tables)
     thinned = thin(schema, tables, settings.holdout_share, settings.seed, settings.keep)
     tables, whole = thinned.tables, thinned.whole
-    told = schema
     schema = with_inclusions(schema, tables)
     analysis = analyse(schema, tables, settings.keep, orphans=settings.orphans)
     hidden = holdout_of(analysis, settings.holdout_share, settings.seed)
@@ -124,7 +127,18 @@ def fit(
         encoder.codebooks,
         kept=kept_rows(told, tables, settings.keep),
         kept_codes={name: encoded[name].codes for name in settings.keep},
+        readings=readings,
     )
+
+
+def _readings(
+    schema: Schema, tables: Tables, settings: FitSettings, base: FittedModel | None
+) -> Readings:
+    """Return which columns write times: those of the `base` model as far as they still do."""
+    if base is not None:
+        return holding(base.readings, tables)
+    every = find_readings(schema, tables).every
+    return Readings([reading for reading in every if reading.table not in settings.keep])
 
 
 def _family(

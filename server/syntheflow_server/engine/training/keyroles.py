@@ -82,7 +82,7 @@ def key_roles(
             continue
         elif not free:
             raise _unsupported(table, key)
-        elif not owner and len(free) == len(key) and not grid and _fills_grid(source, key):
+        elif not owner and len(free) == len(key) and not grid and _fills_grid(table, source, key):
             grid = key
         else:
             disambiguator = (_richest(source, free),)
@@ -167,11 +167,14 @@ def _is_boolean(source: TableSource, name: str) -> bool:
     return pa.types.is_boolean(source.column(name).type)
 
 
-def _fills_grid(source: TableSource, key: tuple[str, ...]) -> bool:
+def _fills_grid(table: Table, source: TableSource, key: tuple[str, ...]) -> bool:
     """Return True if the key is a place in a grid of values that come back.
 
-    A thin grid must be small enough to weigh its cells, of values that rows share.
+    A thin grid must be small enough to weigh its cells, of values that rows share. Flags
+    are nothing but a grid.
     """
+    if all(table.column(name).type == "bool" for name in key):
+        return True
     counts = [pc.value_counts(source.column(name)).field("counts") for name in key]
     cells = float(np.prod([len(own) for own in counts]))
     fill = source.num_rows / max(cells, 1.0)

@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.schema import Column, Table
 from syntheflow_server.domain.tables import TableSource
 from syntheflow_server.engine.encoding.base import RARE_ROWS, combined
@@ -60,12 +59,6 @@ def _maker(
         values = _distinct(whole, column)
     if pa.types.is_string(values.type):
         return PatternKey.fit(name, values.to_pylist(), needed)
-    if pa.types.is_boolean(values.type):
-        raise UnsupportedError(
-            f"table {table.name!r}: column {name!r} cannot be a key: it has two values only",
-            reason="KEY_UNSUPPORTED",
-            metadata={"table": table.name, "column": name},
-        )
     return SpreadKey.fit(column, values) if telling else NumberKey.fit(column, values)
 
 
@@ -85,12 +78,14 @@ def _distinct(whole: Whole, column: Column) -> pa.Array:
 def _grid(table: Table, source: TableSource, names: tuple[str, ...], needed: int) -> GridKey:
     """Return the grid of all values that enough rows hold to be published."""
     values, places, ordered = [], [], []
+    room = _held_by(source, names, needed)
     for name in names:
         column = combined(source.column(name))
         counted = pc.value_counts(column.drop_null())
-        held = pc.greater_equal(counted.field("counts"), needed)
+        held = pc.greater_equal(counted.field("counts"), room)
         known = counted.field("values").filter(held)
-        known = known if len(known) else counted.field("values")
+        if not len(known) or pa.types.is_boolean(known.type):
+            known = counted.field("values")
         values.append(known.take(pc.sort_indices(known)))
         found = pc.fill_null(pc.index_in(column, values[-1]), -1)
         places.append(found.to_numpy(zero_copy_only=False).astype(np.int64))
@@ -101,3 +96,16 @@ def _grid(table: Table, source: TableSource, names: tuple[str, ...], needed: int
     rows = np.stack(places, axis=1)
     rows = rows[(rows >= 0).all(axis=1)]
     return GridKey.fit(columns, values, source.num_rows, cell_chances(rows, sizes, ordered, needed))
+
+
+def _held_by(source: TableSource, names: tuple[str, ...], needed: int) -> int:
+    """Return how many rows must hold a value for it to be a place: fewer if places run short.
+
+    Without room for as many keys as there are, no table of the real size could be made.
+    """
+    counts = [pc.value_counts(combined(source.column(name))).field("counts") for name in names]
+    for held in range(needed, 1, -1):
+        sizes = [pc.sum(pc.greater_equal(own, held)).as_py() or 0 for own in counts]
+        if np.prod(sizes, dtype=np.float64) >= source.num_rows:
+            return held
+    return 1
