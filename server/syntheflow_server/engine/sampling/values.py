@@ -56,8 +56,12 @@ class Values:
     def batch(self, frame: Frame) -> pa.RecordBatch:
         """Return all columns of the frame in the schema's order and types."""
         self._resolver.settle(frame)
-        schema = self._runtime.table(frame.table).table.arrow
-        arrays = [self.column(frame, name).cast(schema.field(name).type) for name in schema.names]
+        model = self._runtime.model
+        schema = model.schema.table(frame.table).arrow
+        arrays = []
+        for name in schema.names:
+            values = model.readings.written(frame.table, name, self.column(frame, name))
+            arrays.append(values.cast(schema.field(name).type))
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def _settle_above(self, frame: Frame) -> None:
