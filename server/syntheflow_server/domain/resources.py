@@ -112,7 +112,8 @@ class Model(Resource):
     """What training a dataset yields; the artefact lies in the blob store under its name.
 
     `settings` are those of the training, by name; `base_model` names the model that it
-    started from, if any; `kept_tables` come out row for row as they are.
+    started from, if any; `kept_tables` come out row for row as they are; with
+    `orphans` it learned which rows refer to rows that do not exist.
     """
 
     dataset: str
@@ -127,6 +128,7 @@ class Model(Resource):
     settings: dict[str, str] = Field(default_factory=dict)
     base_model: str = ""
     kept_tables: tuple[str, ...] = ()
+    orphans: bool = False
 
 
 class JobKind(StrEnum):

@@ -84,8 +84,7 @@ class PlanTask:
         spec = module.SampleSpec(**self.spec.fields())
         seeds = {given.table.name: given.read() for given in self.seeds}
         existing = {given.table.name: given.read() for given in self.existing}
-        asked = (spec, worker.check, frozenset(self.tables), seeds)
-        plan = sampler.plan(*asked, existing=existing) if existing else sampler.plan(*asked)
+        plan = sampler.plan(spec, worker.check, frozenset(self.tables), seeds, existing)
         draft = self.path.with_name(f"{self.path.name}.{new_id()}")
         plan.save(draft)
         draft.rename(self.path)

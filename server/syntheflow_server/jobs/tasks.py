@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import importlib
 import platform
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import pyarrow.parquet as pq
 
 from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.hints import SchemaHint
@@ -24,7 +27,7 @@ from syntheflow_server.domain.schema import Schema
 from syntheflow_server.jobs.process import Progress, Reporter
 from syntheflow_server.jobs.requests import StagedFile
 from syntheflow_server.store.blobs import size_of
-from syntheflow_server.store.tables import arrow_tables, open_tables
+from syntheflow_server.store.tables import StoredTable, file_of, open_tables
 
 REPORT_FILES = {"html": "report.html", "json": "report.json"}
 """File of a report's folder by format."""
@@ -145,26 +148,33 @@ class Subject:
 
 def validate(report: Reporter, subject: Subject, seed: int, name: str, out: Path) -> Report:
     """Judge a model against its held-out rows; write the documents of the report into `out`."""
+    from syntheflow_server.jobs.drawing import Drawing, drawn_tables
     from syntheflow_server.quality import judge, render_html, render_json
 
     model, schema = subject.model, subject.model.data_schema
     engine = importlib.import_module(subject.engine)
     report(Progress(0.0, "reading the real rows", {}))
     tables = open_tables(subject.data, schema)
-    real = arrow_tables(tables, schema)
-    held_out = engine.holdout_rows(schema, tables, model.holdout_share, model.seed)
-    synthetic = _sampled(report, engine, subject.artefact, schema, seed)
+    drawing = Drawing.of(schema, tables, {card.table: card.owner_table for card in model.tables})
+    held_out = engine.holdout_rows(
+        schema, tables, model.holdout_share, model.seed, model.kept_tables, orphans=model.orphans
+    )
+    with _sampled(report, engine, subject.artefact, schema, seed, out) as made_tables:
+        synthetic = drawn_tables(schema, made_tables, drawing.rows(made_tables, seed))
+    drawn = drawing.rows(tables, seed)
 
     def tell(fraction: float, stage: str) -> None:
         report(Progress(_SAMPLED + (1 - _SAMPLED) * fraction, stage, {}))
 
     judgement = judge(
         schema,
-        {t: real[t].filter(pa.array(~held_out[t])) for t in real},
-        {t: real[t].filter(pa.array(held_out[t])) for t in real},
+        drawn_tables(schema, tables, {t: drawn[t] & ~held_out[t] for t in drawn}),
+        drawn_tables(schema, tables, {t: drawn[t] & held_out[t] for t in drawn}),
         synthetic,
         seed=seed,
         report=tell,
+        kept=model.kept_tables,
+        whole=drawing.whole,
     )
     made = Report(
         name=name,
@@ -184,19 +194,32 @@ _SAMPLED = 0.4
 """Share of a validation's progress when the synthetic rows are there."""
 
 
+@contextmanager
 def _sampled(
-    report: Reporter, engine: Any, artefact: Path, schema: Schema, seed: int
-) -> dict[str, pa.Table]:
+    report: Reporter, engine: Any, artefact: Path, schema: Schema, seed: int, out: Path
+) -> Iterator[dict[str, StoredTable]]:
+    """Give as many synthetic rows as there are real ones, in files that are removed at the end."""
     sampler = engine.Sampler(engine.load(artefact))
     report(Progress(0.05, "planning the synthetic rows", {}))
     plan = sampler.plan(engine.SampleSpec(seed=seed), lambda: None)
-    batches: dict[str, list[pa.RecordBatch]] = {t: [] for t in schema.table_names}
-    for unit in range(plan.unit_count):
-        share = 0.05 + (_SAMPLED - 0.05) * unit / plan.unit_count
-        report(Progress(share, "making synthetic rows", {}))
-        for made in sampler.sample(plan, unit, None):
-            batches[made.table].append(made.batch)
-    return {t: pa.Table.from_batches(parts, schema.table(t).arrow) for t, parts in batches.items()}
+    folder = out / "synthetic"
+    folder.mkdir()
+    try:
+        with ExitStack() as files:
+            writers = {
+                table.name: files.enter_context(
+                    pq.ParquetWriter(folder / file_of(table.name), table.arrow, compression="lz4")
+                )
+                for table in schema.tables
+            }
+            for unit in range(plan.unit_count):
+                share = 0.05 + (_SAMPLED - 0.05) * unit / plan.unit_count
+                report(Progress(share, "making synthetic rows", {}))
+                for made in sampler.sample(plan, unit, None):
+                    writers[made.table].write_batch(made.batch)
+        yield open_tables(folder, schema)
+    finally:
+        shutil.rmtree(folder)
 
 
 def _noted(summary: TableSummary, notes: Any) -> TableSummary:

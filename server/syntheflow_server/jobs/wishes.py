@@ -88,6 +88,9 @@ def _wish_faults(model: Model, spec: GenerationSpec) -> Iterator[Violation]:
         if given.table in spec.rows:
             rule = f"table {given.table!r} has as many rows as are given; leave out its rows"
             yield Violation(field="rows", table=given.table, rule=rule)
+    if spec.orphans and not model.orphans:
+        rule = f"{model.name} did not learn orphans; train with orphans to have them reproduced"
+        yield Violation(field="orphans", rule=rule)
     if spec.fill_missing and not spec.completions:
         rule = "fill_missing needs rows to be completed"
         yield Violation(field="completions", rule=rule)

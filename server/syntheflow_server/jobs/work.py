@@ -161,6 +161,7 @@ def _trained_model(dataset: Dataset, order: TrainOrder, trained: tasks.Trained) 
         settings=settings_of(order),
         base_model=order.base_model,
         kept_tables=order.keep,
+        orphans=order.orphans,
     )
 
 

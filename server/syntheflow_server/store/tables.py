@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from syntheflow_server.domain.errors import DataLossError, InvalidArgumentError, Violation
 from syntheflow_server.domain.schema import Schema, Table
-from syntheflow_server.domain.tables import Tables, one_array
+from syntheflow_server.domain.tables import one_array
 
 
 def file_of(table: str) -> str:
@@ -97,14 +97,6 @@ def open_tables(directory: Path, schema: Schema | None = None) -> dict[str, Stor
     if schema is None:
         return {table_of(file): StoredTable(file) for file in sorted(directory.glob("*.parquet"))}
     return {t.name: StoredTable(directory / file_of(t.name), t) for t in schema.tables}
-
-
-def arrow_tables(tables: Tables, schema: Schema) -> dict[str, pa.Table]:
-    """Read all columns of all tables into memory, in the schema's order."""
-    return {
-        t.name: pa.table([tables[t.name].column(c) for c in t.column_names], schema=t.arrow)
-        for t in schema.tables
-    }
 
 
 def _cast(values: pa.ChunkedArray, table: Table, name: str) -> pa.ChunkedArray:
