@@ -35,6 +35,7 @@ from syntheflow_server.engine.keys.pattern import PatternKey
 from syntheflow_server.engine.keys.spread import SpreadKey
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
+from syntheflow_server.engine.readings import Readings
 from syntheflow_server.engine.relations import relation_from_state, relation_to_state
 from syntheflow_server.engine.settings import FitSettings
 from syntheflow_server.engine.support import Support
@@ -58,6 +59,7 @@ def write_artefact(model: FittedModel, directory: Path) -> None:
         _put(tensors, f"book{i}", model.codebooks[name].to_arrays())
     facts = {
         "format": FORMAT,
+        "readings": model.readings.to_json(),
         "schema": model.schema.model_dump(mode="json"),
         "settings": asdict(model.settings),
         "tables": tables,
@@ -103,6 +105,8 @@ def load(directory: Path) -> FittedModel:
 
 def _read(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FittedModel:
     schema = Schema.model_validate(facts["schema"])
+    readings = Readings.from_json(facts.get("readings", []))
+    counted = readings.schema(schema)
     order = tuple(item["structure"]["table"] for item in facts["tables"])
     structures = {
         item["structure"]["table"]: Structure.model_validate(item["structure"])
@@ -115,7 +119,7 @@ def _read(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FittedMode
     }
     models = {}
     for i, (name, item) in enumerate(zip(order, facts["tables"], strict=True)):
-        models[name] = _read_table(item, f"t{i}", tensors, schema, family, layouts)
+        models[name] = _read_table(item, f"t{i}", tensors, counted, family, layouts)
     books = {
         name: Codebook.from_arrays(_taken(tensors, f"book{i}"))
         for i, name in enumerate(facts["codebooks"])
@@ -130,6 +134,7 @@ def _read(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> FittedMode
         books,
         kept={name: table_from_bytes(held["rows"]) for name, held in kept.items()},
         kept_codes={name: held["codes"] for name, held in kept.items()},
+        readings=readings,
     )
 
 

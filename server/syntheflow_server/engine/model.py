@@ -19,6 +19,7 @@ from syntheflow_server.engine.graph.context import RelativesNetwork
 from syntheflow_server.engine.graph.structure import Family, Structure
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import Layout
+from syntheflow_server.engine.readings import Readings
 from syntheflow_server.engine.relations import Relation, tell_of_days
 from syntheflow_server.engine.settings import FitSettings
 from syntheflow_server.engine.support import Keeper, Support
@@ -82,7 +83,8 @@ class FittedModel:
     """What `fit` yields and `load` reads: immutable, deterministic given a seed.
 
     `kept` are all rows of the tables that stay as they are, `kept_codes` their tokens
-    [rows, T], which also say how many rows of other tables depend on each.
+    [rows, T], which also say how many rows of other tables depend on each. `readings` are
+    columns of times that the tables hold as counts; the schema has them as they are written.
     """
 
     schema: Schema
@@ -92,11 +94,17 @@ class FittedModel:
     codebooks: Mapping[str, Codebook]
     kept: Mapping[str, pa.Table] = field(default_factory=dict)
     kept_codes: Mapping[str, npt.NDArray[np.uint16]] = field(default_factory=dict)
+    readings: Readings = field(default_factory=Readings)
 
     @property
     def cards(self) -> tuple[TableCard, ...]:
         """Facts about each table, in schema order."""
-        return tuple(self.tables[name].told_card for name in self.schema.table_names)
+        found = []
+        for name in self.schema.table_names:
+            card = self.tables[name].told_card
+            read = tuple(reading.describe() for reading in self.readings.of(name).values())
+            found.append(card.model_copy(update={"relations": (*card.relations, *read)}))
+        return tuple(found)
 
     @cached_property
     def blocks(self) -> dict[str, int]:

@@ -59,6 +59,12 @@ class Sampler:
         never meet theirs. Raises InvalidArgumentError if the rows asked for cannot be had,
         UnsupportedError if conditions of this kind cannot.
         """
+        readings = self._runtime.model.readings
+        spec = spec.read(readings)
+        seeds, existing = (
+            {name: readings.rows(name, rows) for name, rows in given.items()}
+            for given in (seeds, existing)
+        )
         return make_plan(self._runtime, spec, check, tables, seeds, existing)
 
     def sample(

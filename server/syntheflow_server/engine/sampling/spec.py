@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.engine.graph.structure import Family
+from syntheflow_server.engine.readings import Readings
 
 Scalar = str | int | float | bool | None
 """A value of a condition: dates, times and decimals as ISO or plain text; None is missing."""
@@ -38,6 +39,23 @@ class Condition(BaseModel):
     def ranged(self) -> bool:
         """True if the condition is a range."""
         return self.low is not None or self.high is not None
+
+    def read(self, readings: Readings, table: str) -> Condition:
+        """Return self with its values as the engine reads those of the column."""
+        if self.column not in readings.of(table):
+            return self
+
+        def one(value: Scalar) -> Scalar:
+            read: Scalar = readings.scalar(table, self.column, value)
+            return read
+
+        update = {
+            "values": tuple(map(one, self.values)),
+            "low": one(self.low),
+            "high": one(self.high),
+            "shares": tuple((one(value), share) for value, share in self.shares),
+        }
+        return self.model_copy(update=update)
 
     def fault(self) -> str:
         """Return what is wrong with the condition in itself, '' if nothing is."""
@@ -97,8 +115,19 @@ class SampleSpec(BaseModel):
                 raise InvalidArgumentError(rule, reason="CONDITION_INVALID", violations=(fault,))
             for condition in conditions:
                 if rule := condition.fault():
-                    raise condition_error(table, condition.column or condition.rows_of, rule)
+                    name, counts = condition.column or condition.rows_of, not condition.column
+                    raise condition_error(table, name, rule, rows_of=counts)
         return self
+
+    def read(self, readings: Readings) -> SampleSpec:
+        """Return self with the values of conditions as the engine reads them."""
+        if not readings.every or not self.conditions:
+            return self
+        conditions = {
+            table: tuple(condition.read(readings, table) for condition in every)
+            for table, every in self.conditions.items()
+        }
+        return self.model_copy(update={"conditions": conditions})
 
     def root_rows(self, family: Family, root: str) -> int:
         """Return the rows of a root table: asked for, or the real number scaled, at least 1.
@@ -113,9 +142,15 @@ class SampleSpec(BaseModel):
         return max(1, round(real * self.scale)) if real else 0
 
 
-def condition_error(table: str, column: str, rule: str) -> InvalidArgumentError:
-    """Return the error of a condition or given column that cannot be met."""
-    rule = f"conditions: column {column!r} of table {table!r}: {rule}"
+def condition_error(
+    table: str, column: str, rule: str, *, rows_of: bool = False
+) -> InvalidArgumentError:
+    """Return the error of a condition or given column that cannot be met.
+
+    With `rows_of` the condition is on how many rows of the table `column` a row has.
+    """
+    what = f"number of rows of {column!r} in" if rows_of else f"column {column!r} of"
+    rule = f"conditions: {what} table {table!r}: {rule}"
     fault = Violation(field="conditions", table=table, column=column, rule=rule)
     return InvalidArgumentError(rule, reason="CONDITION_INVALID", violations=(fault,))
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from torch import nn
 
 from syntheflow_server.domain.errors import InvalidArgumentError
-from syntheflow_server.domain.schema import Schema, Table
+from syntheflow_server.domain.schema import Schema, Table, arrow_type
 from syntheflow_server.engine.cvae import TableNetwork
 from syntheflow_server.engine.cvae.recipe import Recipe
 from syntheflow_server.engine.cvae.transfer import Origin, transfer
@@ -103,6 +103,9 @@ class Base:
         piece = self.layout(table).find(kind, name)
         if piece is None or piece.codec is None:
             return None
+        stored = getattr(piece.codec, "type", None)
+        if stored is not None and arrow_type(stored) != values.type:
+            return None  # times that the earlier model read as counts
         return adapted(piece.codec, values, needed, entity)
 
     def in_old_order(self, table: str, pieces: Sequence[Piece]) -> list[Piece] | None:
