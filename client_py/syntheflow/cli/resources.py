@@ -122,9 +122,8 @@ def _print_model(console: Console, model: Model) -> None:
     if rows:
         console.print("privacy ledger:")
         render.table(console, heads, rows)
-    for card in model.tables:
-        for relation in card.relations:
-            console.print(f"{card.table}: {relation}", soft_wrap=True)
+    for table, text in (*cards.keys_of(model), *cards.relations_of(model)):
+        console.print(f"{table}: {text}", soft_wrap=True)
 
 
 class CardForm(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,11 @@ Beat = Callable[[float, str], None]
 
 KEPT = "it comes out as it is"
 """Why nothing is said of a table that is kept."""
+
+
+def percent(share: float) -> str:
+    """Return a share for reading; what is not whole never reads as 100%."""
+    return f"{math.floor(share * 1000) / 10:g}%"
 
 
 class Goal(StrEnum):

@@ -13,7 +13,7 @@ from syntheflow_server.domain.schema import ForeignKey
 from syntheflow_server.quality.columns import Kind, column_kinds, numbers
 from syntheflow_server.quality.evidence import Evidence
 from syntheflow_server.quality.keys import parent_rows
-from syntheflow_server.quality.metric import Beat, Goal, Measurement, Metric
+from syntheflow_server.quality.metric import Beat, Goal, Measurement, Metric, percent
 
 ALWAYS = 0.98
 """Share of real entities along whose rows a column must not fall to be one of order."""
@@ -87,8 +87,8 @@ class EventOrder(Metric):
             if len(found) > 1
             else "One column rises along the rows of a parent; "
         ) + (
-            f"worst: {worst.column} of {worst.key.child_table} does for {worst.synthetic:.1%} of "
-            f"the parents in {worst.key.parent_table}, {worst.real:.1%} in the real tables."
+            f"worst: {worst.column} of {worst.key.child_table} does for {percent(worst.synthetic)} "
+            f"of the parents in {worst.key.parent_table}, {percent(worst.real)} in the real tables."
         )
         raw = float(np.mean([one.synthetic for one in found]))
         return self.score(float(np.mean(shares)), raw, detail)

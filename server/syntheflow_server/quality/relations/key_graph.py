@@ -9,7 +9,7 @@ import numpy as np
 from syntheflow_server.domain.schema import ForeignKey
 from syntheflow_server.quality.evidence import Evidence
 from syntheflow_server.quality.keys import parent_rows
-from syntheflow_server.quality.metric import Beat, Goal, Measurement, Metric
+from syntheflow_server.quality.metric import Beat, Goal, Measurement, Metric, percent
 
 ROUNDS = 3
 MIN_SHAPES = 10
@@ -61,7 +61,7 @@ class KeyGraph(Metric):
         detail = (
             "The rows refer to each other exactly as the real ones do: the graph was taken over."
             if repeated
-            else f"The rows are connected anew: {_percent(alike)} of them have surroundings of "
+            else f"The rows are connected anew: {percent(alike)} of them have surroundings of "
             f"{ROUNDS} references like a real row, all would if the graph were taken over."
         )
         warning = f"Key graph: {detail}"
@@ -69,10 +69,6 @@ class KeyGraph(Metric):
             score=self.score(0.0 if repeated else 1.0, float(alike), detail),
             warnings=(warning,) if repeated else (),
         )
-
-
-def _percent(share: float) -> str:
-    return f"{np.floor(share * 1000) / 10:g}%"
 
 
 def _colours(evidence: Evidence, keys: list[ForeignKey], *, real: bool) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any
 from markupsafe import Markup
 
 from syntheflow_server.domain.resources import Report, Score
-from syntheflow_server.quality.report import pictures
+from syntheflow_server.quality.report import pictures, relations
+from syntheflow_server.quality.report.relations import Grid
 
 MAX_MAPPED = 24
 """Columns in a heat map: those whose pairs are off most."""
@@ -68,6 +69,8 @@ class TableView:
     columns: Sequence[ColumnCard]
     heat: Markup | None
     references: Sequence[References]
+    grids: Sequence[Grid]
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def page(report: Report, details: Mapping[str, Any]) -> Page:
     """Return the page; a report without details shows its scores only."""
     metrics = {metric["name"]: metric for metric in details.get("metrics", [])}
     total = sum(metrics.get(part.name, {}).get("weight", 0.0) for part in report.parts)
-    notes = [text for text in report.warnings if text.startswith("Not measured")]
+    notes = [text for text in report.warnings if text.startswith("Not ")]
     tables = details.get("tables", {})
     return Page(
         verdict=_verdict(report.quality, metrics),
@@ -162,6 +165,8 @@ def _table(
         ],
         heat=_heat(found.get("pair_trends", {}).get("pairs", [])),
         references=[_references(entry) for entry in counts],
+        grids=relations.grids(found),
+        kept=bool(details.get("kept")),
     )
 
 
