@@ -108,11 +108,11 @@ def _against(ours: dict[str, Line], theirs: dict[str, Line]) -> dict[str, Any]:
     """Compare on the sets that both have: medians of the ratios, and who is told more easily."""
 
     def ratios(key: str, *, inverse: bool) -> float | None:
-        both = [(o[key], t[key]) for o, t in _pairs(ours, theirs) if key in o and key in t]
+        both = [(o[key], t[key]) for o, t in pairs(ours, theirs) if key in o and key in t]
         found = [t / o if inverse else o / t for o, t in both if o and t]
         return statistics.median(found) if found else None
 
-    judged = [(o, t) for o, t in _pairs(ours, theirs) if "c2st_hgb" in o and "c2st_hgb" in t]
+    judged = [(o, t) for o, t in pairs(ours, theirs) if "c2st_hgb" in o and "c2st_hgb" in t]
     return {
         "sets": len(judged),
         "training_times_faster": ratios("train_cpu_s", inverse=True),
@@ -125,7 +125,7 @@ def _against(ours: dict[str, Line], theirs: dict[str, Line]) -> dict[str, Any]:
     }
 
 
-def _pairs(ours: dict[str, Line], theirs: dict[str, Line]) -> list[tuple[Line, Line]]:
+def pairs(ours: dict[str, Line], theirs: dict[str, Line]) -> list[tuple[Line, Line]]:
     return [(ours[name], theirs[name]) for name in ours if name in theirs]
 
 
@@ -133,7 +133,7 @@ def table(runs: Sequence[Line], summed: dict[str, Any]) -> str:
     """Return the table as text: a line a set and system, then means, then ratios."""
     headings = ["set", "system", *(title for _, title, _ in _SHOWN), "told by (alone, drop)"]
     cells = [[_name(line), line["system"], *_cells(line), _told(line)] for line in summed["sets"]]
-    parts = [_aligned([headings, *cells])]
+    parts = [aligned([headings, *cells])]
     notes = [
         f"{line['set']}, {line['system']}: {reason}"
         for line in summed["sets"]
@@ -181,7 +181,7 @@ def _mean_lines(means: dict[str, dict[str, Any]]) -> str:
     rows = [["mean over sets", *names]]
     for system, values in means.items():
         rows.append([system, *(_short(values[name]) for name in names)])
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _against_lines(against: dict[str, dict[str, Any]]) -> str:
@@ -191,7 +191,7 @@ def _against_lines(against: dict[str, dict[str, Any]]) -> str:
     rows = [[f"{OURS} against", *(name.replace("_", " ") for name in names)]]
     for peer, values in against.items():
         rows.append([peer, *(_short(values[name]) for name in names)])
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _short(value: float | None) -> str:
@@ -200,7 +200,7 @@ def _short(value: float | None) -> str:
     return str(value) if isinstance(value, int) else f"{value:.3f}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)

@@ -14,24 +14,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import queue
 import shutil
-import signal
-import sys
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from _runs import chosen, end_with_children, installed, machine, on_cores, pythons_of
 from _single_report import summary, table
 from _tables import QUICK, Case, UnknownTableError, quick, single_tables, stored
-from peers.environments import InstallError, default_cache, python_of, versions
-from peers.launch import end_all, launch
-from peers.registry import REAL, SCORER, SYSTEMS, System
+from peers.environments import default_cache
+from peers.launch import launch
+from peers.registry import REAL, SYSTEMS, System
 
 SCORE_LIMIT = 3_600.0
 
@@ -55,31 +51,22 @@ class Plan:
 def main() -> None:
     asked = _arguments()
     asked.out.mkdir(parents=True, exist_ok=True)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    end_with_children()
     plan = _plan(asked)
     pairs = [(case, seed) for case in plan.cases for seed in plan.seeds]
-    free: queue.Queue[int] = queue.Queue()
-    for core in sorted(os.sched_getaffinity(0), reverse=True)[: asked.jobs]:
-        free.put(core)
 
-    def run(pair: tuple[Case, int]) -> list[dict[str, Any]]:
-        core = free.get()
-        try:
-            return [run_one(plan, *pair, system, core) for system in plan.systems]
-        finally:
-            free.put(core)
+    def run(pair: tuple[Case, int], core: int) -> list[dict[str, Any]]:
+        return [run_one(plan, *pair, system, core) for system in plan.systems]
 
     began = time.monotonic()
-    with ThreadPoolExecutor(asked.jobs) as pool:
-        runs = [line for lines in pool.map(run, pairs) for line in lines]
+    runs = on_cores(asked.jobs, pairs, run)
     summed = summary(runs)
     result = {
-        "machine": _machine(asked.jobs),
+        "machine": machine(asked.jobs),
         "minutes": round((time.monotonic() - began) / 60, 1),
         "settings": {"seeds": plan.seeds, "time_limit_s": plan.time_limit, "jobs": asked.jobs},
         "absent": plan.absent,
-        "environments": _installed(plan),
+        "environments": installed({"scorer": plan.scorer, **plan.pythons}),
         "summary": summed,
         "runs": runs,
     }
@@ -87,12 +74,6 @@ def main() -> None:
     path.write_text(json.dumps(result, indent=1))
     print(table(runs, summed))
     print(f"\n{len(runs)} runs in {result['minutes']} min; all figures: {path}")
-
-
-def _stop(number: int, _: object) -> None:
-    """End with all children at once; --resume goes on from here."""
-    end_all()
-    os._exit(128 + number)
 
 
 def _arguments() -> argparse.Namespace:
@@ -122,28 +103,12 @@ def _plan(asked: argparse.Namespace) -> Plan:
     except UnknownTableError as error:
         raise SystemExit(str(error)) from error
     cheap = [name for name, system in SYSTEMS.items() if system.cheap]
-    chosen = asked.systems.split(",") if asked.systems else list(SYSTEMS) if asked.data else cheap
-    unknown = [name for name in chosen if name not in SYSTEMS]
-    if unknown:
-        raise SystemExit(f"no system {unknown[0]!r}; there are {', '.join(SYSTEMS)}")
-    pythons: dict[str, Path] = {}
-    absent: dict[str, str] = {}
-    for name in chosen:
-        environment = SYSTEMS[name].environment
-        try:
-            pythons[name] = (
-                python_of(environment, asked.cache) if environment else Path(sys.executable)
-            )
-        except InstallError as error:
-            absent[name] = f"could not be installed: {error}"
-    try:
-        scorer = python_of(SCORER, asked.cache)
-    except InstallError as error:
-        raise SystemExit(f"the scorer could not be installed: {error}") from error
+    names = chosen(SYSTEMS, asked.systems, SYSTEMS if asked.data else cheap)
+    pythons, absent, scorer = pythons_of(SYSTEMS, names, asked.cache)
     return Plan(
         cases=cases,
         seeds=tuple(int(seed) for seed in asked.seeds.split(",")),
-        systems=(REAL, *chosen),
+        systems=(REAL, *names),
         pythons=pythons,
         absent=absent,
         scorer=scorer,
@@ -246,28 +211,6 @@ def _judged(
         return {"reason": f"judging: {reason}"}
     scores: dict[str, Any] = json.loads((judging / "scores.json").read_text())
     return scores
-
-
-def _installed(plan: Plan) -> dict[str, list[str]]:
-    """Return the exact packages of each environment."""
-    pythons = {"scorer": plan.scorer, **plan.pythons}
-    known: dict[Path, list[str]] = {}
-    for python in pythons.values():
-        if python not in known:
-            known[python] = versions(python)
-    return {name: known[python] for name, python in pythons.items()}
-
-
-def _machine(jobs: int) -> dict[str, Any]:
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    models = [line.split(":", 1)[1].strip() for line in text.splitlines() if "model name" in line]
-    return {
-        "processor": models[0] if models else platform.processor(),
-        "cores": os.cpu_count(),
-        "cores_used": jobs,
-        "load_at_start": os.getloadavg()[0],
-        "python": platform.python_version(),
-    }
 
 
 def _tell(line: dict[str, Any]) -> None:

@@ -123,11 +123,16 @@ def save(figures: dict[str, Any], out: Path) -> None:
 
 
 def frame(job: Job) -> Any:
-    """Return the training rows as a pandas data frame of types that the peers know.
+    """Return the training rows as a pandas data frame; see `frame_of`."""
+    return frame_of(Path(job.train))
+
+
+def frame_of(path: Path) -> Any:
+    """Return a Parquet file as a pandas data frame of types that the peers know.
 
     Dates become moments, decimals floats, times of day text; integers with gaps become floats.
     """
-    table = pq.read_table(job.train)
+    table = pq.read_table(path)
     for at, field in enumerate(table.schema):
         if pa.types.is_date(field.type):
             column = table.column(at).cast(pa.timestamp("us"))

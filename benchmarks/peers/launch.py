@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent.parent
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
 _THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON")
+_ERROR = re.compile(r"[A-Za-z_.]*(Error|Exception|Exit): ")
 _running: set[subprocess.Popen[bytes]] = set()
 
 
@@ -93,4 +95,5 @@ def _reason(code: int, log: Path, seconds: float) -> str:
         what = f"killed by signal {signal.Signals(-code).name} after {seconds:.0f} s"
         return what + (" (out of memory?)" if -code == signal.SIGKILL else "")
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:200] if lines else f"ended with code {code}"
+    named = [line for line in lines if _ERROR.match(line)]  # its words may go on for lines
+    return (named or lines)[-1].strip()[:200] if lines else f"ended with code {code}"

@@ -34,7 +34,7 @@ def learn(job: Job, rows: Any) -> Draw:
     torch.set_num_threads(1)
     facts = Metadata.detect_from_dataframes({TABLE: rows}, infer_keys=None)
     for name, column in facts.tables[TABLE].columns.items():
-        kind = _kind(rows[name], column["sdtype"])
+        kind = learned_kind(rows[name], column["sdtype"])
         if name == job.primary_key:
             kind = "id"
         if kind != column["sdtype"]:
@@ -48,7 +48,7 @@ def learn(job: Job, rows: Any) -> Draw:
     return lambda count: model.sample(num_rows=count)[TABLE]
 
 
-def _kind(column: Any, found: str) -> str:
+def learned_kind(column: Any, found: str) -> str:
     """Return SDV's kind of a column; what SDV found stands if it says how values are learned."""
     if found in LEARNED:
         return found

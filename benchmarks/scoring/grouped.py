@@ -8,7 +8,8 @@ as 0.5. Texts count by their shape and by how often they occur, never by what th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +28,24 @@ _REPEATS = 3
 _COLUMN_CAP = 4_000
 
 
-def grouped_c2st(
-    real: Frame, made: Frame, groups: tuple[Ints, Ints], *, cap: int = CAP
-) -> float | None:
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """What each row belongs to, of the real and of the other rows; NOTHING is a group of its own.
+
+    Equal numbers on both sides are one group only if `shared`: rows that are the same on both
+    sides must stand in one fold, else each one's twin, with the other label, would push the
+    AUC below 0.5.
+    """
+
+    real: Ints
+    other: Ints
+    shared: bool = False
+
+
+def grouped_c2st(real: Frame, made: Frame, groups: Groups, *, cap: int = CAP) -> float | None:
     """Return the AUC of gradient boosting on equally many rows of both, or None without columns.
 
-    `groups` holds each row's entity, of the real and of the synthetic rows (NOTHING: its own);
-    equal numbers on both sides are different entities. With few rows the mean over three
-    draws of rows and folds.
+    With few rows it is the mean over three draws of rows and folds.
     """
     if not real.columns:
         return None
@@ -46,25 +57,20 @@ def grouped_c2st(
     return float(np.mean(found))
 
 
-def twin_c2st(real: Frame, other: Frame, *, cap: int = CAP) -> float | None:
-    """Return the AUC between two versions of the same rows in the same order.
-
-    Both versions of a row stand in one fold: else a row's twin, which has the other label,
-    would push the AUC below 0.5.
-    """
-    if not real.columns:
-        return None
-    rng = np.random.default_rng(0)
-    chosen = rng.permutation(real.rows)[:cap]
-    blocks = matrices([real.take(chosen), other.take(chosen)], by_name=False)
-    folds = np.tile(rng.permutation(len(chosen)) % _FOLDS, 2)
-    truth = np.repeat([0, 1], len(chosen))
-    return _auc(np.concatenate(blocks), truth, folds, _boosting(len(chosen), 0))
+def same_rows(frames: Sequence[Frame]) -> list[Ints]:
+    """Number the rows of several frames by what they hold: equal rows have equal numbers."""
+    rows = [frame.rows for frame in frames]
+    codes = np.zeros(sum(rows), dtype=np.int64)
+    for name in frames[0].columns:
+        values = np.concatenate([frame.columns[name].values for frame in frames])
+        values = values if values.dtype.kind == "f" else values.astype(str)
+        part = np.unique(values, return_inverse=True)[1].astype(np.int64)
+        codes = codes * (int(part.max(initial=0)) + 1) + part
+        codes = np.unique(codes, return_inverse=True)[1].astype(np.int64)
+    return np.split(codes, np.cumsum(rows)[:-1])
 
 
-def told_by(
-    real: Frame, made: Frame, groups: tuple[Ints, Ints], *, most: int = 5
-) -> list[tuple[str, float]]:
+def told_by(real: Frame, made: Frame, groups: Groups, *, most: int = 5) -> list[tuple[str, float]]:
     """Return the columns that give the rows away most, each with its AUC alone (a small tree)."""
     count = min(real.rows, made.rows, _COLUMN_CAP)
     tree = DecisionTreeClassifier(max_leaf_nodes=24, min_samples_leaf=max(5, count // 100))
@@ -76,22 +82,23 @@ def told_by(
 
 
 def _drawn(
-    real: Frame, made: Frame, groups: tuple[Ints, Ints], count: int, seed: int
+    real: Frame, made: Frame, groups: Groups, count: int, seed: int
 ) -> tuple[Floats, npt.NDArray[np.int64], Ints]:
     """Return features, truth (1: synthetic) and fold of `count` rows of each side."""
     rng = np.random.default_rng(seed)
-    frames, folds = [], []
-    for frame, group in zip((real, made), groups, strict=True):
-        chosen = rng.permutation(frame.rows)[:count]
-        frames.append(frame.take(chosen))
-        folds.append(_folds(group[chosen], rng))
-    blocks = matrices(frames, by_name=False)
+    ours, theirs = (rng.permutation(frame.rows)[:count] for frame in (real, made))
+    codes = groups.real[ours], groups.other[theirs]
+    if groups.shared:
+        folds = _folds(np.concatenate(codes), rng)
+    else:
+        folds = np.concatenate([_folds(part, rng) for part in codes])
+    blocks = matrices([real.take(ours), made.take(theirs)], by_name=False)
     truth = np.repeat([0, 1], [len(block) for block in blocks])
-    return np.concatenate(blocks), truth, np.concatenate(folds)
+    return np.concatenate(blocks), truth, folds
 
 
 def _folds(groups: Ints, rng: np.random.Generator) -> Ints:
-    """Deal entities to folds in turn; rows of none are entities of their own."""
+    """Deal groups to folds in turn; rows of none are groups of their own."""
     own = np.where(groups == NOTHING, -2 - np.arange(len(groups)), groups)
     _, codes = np.unique(own, return_inverse=True)
     size = int(codes.max(initial=0)) + 1

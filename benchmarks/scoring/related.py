@@ -28,7 +28,7 @@ from scoring.database import (
     stored,
 )
 from scoring.frames import Frame, MissingColumnError
-from scoring.grouped import grouped_c2st, told_by, twin_c2st
+from scoring.grouped import Groups, grouped_c2st, same_rows, told_by
 from scoring.hops import hop_trends
 from scoring.keys import NOTHING, ORPHAN, Ints, Keys, Reference, keys_of, repeated
 from scoring.small import SMALL, nearest_ratio
@@ -71,11 +71,11 @@ def sides(
 
 def judge(asked: Sides) -> dict[str, Any]:
     """Return all scores; every one names the tables, references or columns that it is of."""
-    groups = {name: _groups(asked, name) for name in ("train", "holdout", "made")}
+    groups = _groups(asked)
     scores = _integrity(asked) | _counts(asked)
-    tables = {name: _table(asked, name, groups) for name in asked.keys.tables}
+    tables = {name: _told(_frames(asked, name), groups[name]) for name in asked.keys.tables}
     parents = {r.parent: None for r in asked.keys.references}
-    whole = {name: _aggregate(asked, name, groups) for name in parents}
+    whole = {name: _told(_aggregates(asked, name), groups[name]) for name in parents}
     scores["tables"] = {name: found for name, found in tables.items() if found}
     scores["aggregates"] = {name: found for name, found in whole.items() if found}
     scores["c2st_tables"] = _mean(scores["tables"], "auc")
@@ -90,15 +90,26 @@ def _mean(parts: Mapping[str, Mapping[str, Any]], key: str) -> float | None:
     return fmean(values) if values else None
 
 
-def _groups(asked: Sides, name: str) -> dict[str, Ints]:
-    """Return the entity of each row, NOTHING in tables that are not below the root."""
-    data: Database = getattr(asked, name)
-    sizes = {table: data.rows(table) for table in data.keys.tables}
-    first, _ = entities(data.keys, data.links, sizes, asked.root)
-    return {
-        table: first.get(table, np.full(size, NOTHING, dtype=np.int64))
-        for table, size in sizes.items()
-    }
+def _groups(asked: Sides) -> dict[str, tuple[Groups, Groups]]:
+    """Return by table how held-out rows are grouped beside sampled and beside learned rows.
+
+    By entity; rows of tables that are whole on both sides by what they hold, so that a table
+    kept as it is says nothing by its own columns.
+    """
+    parts = (asked.holdout, asked.made, asked.train)
+    found = []
+    for data in parts:
+        sizes = {table: data.rows(table) for table in data.keys.tables}
+        found.append(entities(data.keys, data.links, sizes, asked.root)[0])
+    groups = {}
+    for name in asked.keys.tables:
+        whole = name not in found[0]
+        each = same_rows([d.frames[name] for d in parts]) if whole else [f[name] for f in found]
+        groups[name] = (
+            Groups(each[0], each[1], shared=whole),
+            Groups(each[0], each[2], shared=whole),
+        )
+    return groups
 
 
 def _integrity(asked: Sides) -> dict[str, Any]:
@@ -170,26 +181,20 @@ def _ks(ours: Ints, theirs: Ints) -> float:
     return float(np.abs(below_[0] - below_[1]).max())
 
 
-def _table(asked: Sides, name: str, groups: Mapping[str, Mapping[str, Ints]]) -> dict[str, Any]:
-    return _told(
-        (asked.holdout.frames[name], asked.made.frames[name], asked.train.frames[name]),
-        tuple(groups[side][name] for side in ("holdout", "made", "train")),
-        whole=name != asked.root and name not in below(asked.keys, asked.root),
-    )
+Three = tuple[Frame, Frame, Frame]
+"""Held-out, sampled and learned rows."""
 
 
-def _aggregate(asked: Sides, name: str, groups: Mapping[str, Mapping[str, Ints]]) -> dict[str, Any]:
-    holdout, made, train = (
-        aggregates(data, name) for data in (asked.holdout, asked.made, asked.train)
-    )
-    found = tuple(groups[side][name] for side in ("holdout", "made", "train"))
-    whole = name != asked.root and name not in below(asked.keys, asked.root)
-    return _told((holdout, made, train), found, whole=whole)
+def _frames(asked: Sides, name: str) -> Three:
+    return asked.holdout.frames[name], asked.made.frames[name], asked.train.frames[name]
 
 
-def _told(
-    frames: tuple[Frame, Frame, Frame], groups: tuple[Ints, ...], *, whole: bool
-) -> dict[str, Any]:
+def _aggregates(asked: Sides, name: str) -> Three:
+    holdout, made, train = (aggregates(d, name) for d in (asked.holdout, asked.made, asked.train))
+    return holdout, made, train
+
+
+def _told(frames: Three, groups: tuple[Groups, Groups]) -> dict[str, Any]:
     """AUC of sampled against held-out rows, of learned against held-out ones, and what tells.
 
     `whole`: both halves hold the same rows, so that learned and held-out differ only in what
@@ -198,17 +203,15 @@ def _told(
     holdout, made, train = frames
     if min(holdout.rows, made.rows) < FEWEST:
         return {}
-    auc = grouped_c2st(holdout, made, (groups[0], groups[1]))
+    auc = grouped_c2st(holdout, made, groups[0])
     if auc is None:
         return {}
     return {
         "rows": min(holdout.rows, made.rows),
-        "whole": whole,
+        "whole": groups[0].shared,
         "auc": auc,
-        "auc_real": twin_c2st(holdout, train)
-        if whole
-        else grouped_c2st(holdout, train, (groups[0], groups[2])),
-        "told_by": told_by(holdout, made, (groups[0], groups[1])),
+        "auc_real": grouped_c2st(holdout, train, groups[1]),
+        "told_by": told_by(holdout, made, groups[0]),
     }
 
 
