@@ -57,7 +57,7 @@ def demands_of(model: TableModel, spec: SampleSpec) -> tuple[Demand, ...]:
         name = condition.column or condition.rows_of
         if condition.shares and columns.count(name) > 1:
             rule = "a column with shares can have no other condition"
-            raise condition_error(table, name, rule)
+            raise condition_error(table, name, rule, rows_of=bool(condition.rows_of))
     return tuple(_demand(model, condition) for condition in conditions)
 
 
@@ -84,12 +84,13 @@ def _demand(model: TableModel, condition: Condition) -> Demand:
             raise condition_error(table, column.name, f"a {kind} column has no ranges")
         ends = array_of((condition.low, condition.high), kind)
     except ValueError as error:
-        raise condition_error(table, column.name, str(error)) from None
+        raise condition_error(table, column.name, str(error), rows_of=counts) from None
     numbers, missing = numbers_of(ends)
     low = low if missing[0] else numbers[0]
     high = high if missing[1] else numbers[1]
     if low > high:
-        raise condition_error(table, column.name, "the range is empty: low is above high")
+        rule = "the range is empty: low is above high"
+        raise condition_error(table, column.name, rule, rows_of=counts)
     return Demand(column.name, pa.array([], kind), low, high, rows_of=counts)
 
 
@@ -100,7 +101,7 @@ def _check_count(model: TableModel, condition: Condition) -> None:
             "no rows of such a table are made for each row: numbers of rows can be asked of"
             " tables whose rows belong to this one"
         )
-        raise condition_error(model.table.name, condition.rows_of, rule)
+        raise condition_error(model.table.name, condition.rows_of, rule, rows_of=True)
 
 
 def refuse(model: TableModel, demands: tuple[Demand, ...], given: tuple[str, ...]) -> None:
@@ -172,7 +173,8 @@ def _refuse_ordered(model: TableModel, asked: list[Demand]) -> None:
             keys = {column for names in model.structure.distinct for column in names}
             bound = sequence.strict or sequence.long or name in keys
             bound = bound or any(name in link.fixed for link in model.structure.links)
-            if bound or not (demand.fixed or not len(demand.values)):
+            bound = bound or demand.values.null_count or demand.shares
+            if bound or len(demand.values) > 1:
                 rule = "its rows follow one another by it, from row to row; ask for other columns"
                 raise _unsupported(model.table.name, name, rule)
             continue

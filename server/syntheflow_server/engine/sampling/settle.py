@@ -56,20 +56,21 @@ def check_demands(runtime: Runtime, plan: SamplePlan, table: str, beat: Beat) ->
         piece = model.layout.find(kind, demand.column)
         if piece is not None and not knows(piece, demand.values).all():
             rule = "the model knows no such value; rows with values of your own can be given"
-            raise condition_error(table, demand.column, rule)
+            rule = "the model knows no such number" if demand.rows_of else rule
+            raise condition_error(table, demand.column, rule, rows_of=demand.rows_of)
         if piece is not None and not piece.tokens and not len(demand.values):
             _check_constant(table, piece, demand)
         sequence = model.structure.sequence
         if sequence and demand.column == sequence.order and not demand.rows_of:
             _check_order(runtime, table, sequence, demand)
     rows = min(_TRIAL_ROWS, plan.table_rows.get(table, _TRIAL_ROWS))
-    if not demands or not rows or model.structure.kept:
+    if not demands or not rows:
         return
     frame = Frame(table, 0, 0, rows, np.zeros((rows, model.layout.size), np.uint16))
     settling = _Settling(runtime, plan, frame, beat, strict=True)
     try:
         settling.ask(demands)
-        if model.structure.owner:
+        if model.structure.owner or model.structure.kept:
             settling.steering({})
         else:
             settling.run()
@@ -78,7 +79,8 @@ def check_demands(runtime: Runtime, plan: SamplePlan, table: str, beat: Beat) ->
         column = error.name if error.name in names else names[0]
         together = f" together with those on {', '.join(names)}" if len(names) > 1 else ""
         rule = f"no row that the model can make meets the condition{together}"
-        raise condition_error(table, column, rule) from None
+        counts = any(demand.rows_of and demand.column == column for demand in demands)
+        raise condition_error(table, column, rule, rows_of=counts) from None
 
 
 def _check_order(runtime: Runtime, table: str, sequence: Sequence, demand: Demand) -> None:
@@ -91,7 +93,8 @@ def _check_order(runtime: Runtime, table: str, sequence: Sequence, demand: Deman
     if low > max(sequence.high, int(sequence.counted(np.array([most]))[0])) or high < int(
         sequence.counted(np.array([least]))[0]
     ):
-        raise condition_error(table, demand.column, "the model knows no value in this range")
+        rule = "the model knows no value in this range"
+        raise condition_error(table, demand.column, rule, rows_of=demand.rows_of)
 
 
 def _check_constant(table: str, piece: Piece, demand: Demand) -> None:
@@ -100,7 +103,8 @@ def _check_constant(table: str, piece: Piece, demand: Demand) -> None:
     value = combined(piece.codec.decode(np.zeros((1, 0), np.uint16), np.zeros((1, 0))))
     numbers, missing = numbers_of(value)
     if missing[0] or not demand.low <= numbers[0] <= demand.high:
-        raise condition_error(table, demand.column, "the model knows no value in this range")
+        rule = "the model knows no value in this range"
+        raise condition_error(table, demand.column, rule, rows_of=demand.rows_of)
 
 
 def settle_root(runtime: Runtime, plan: SamplePlan, frame: Frame, beat: Beat) -> None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from syntheflow_server.domain.errors import InvalidArgumentError, UnsupportedError
+from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.engine import SamplePlan, Sampler, SampleSpec
 
 from .conftest import people, whole_rows
@@ -148,8 +148,8 @@ def test_given_rows_of_another_shape_are_refused(ask, given, rule):
         ask(given=pa.table(given))
 
 
-def test_rows_of_owned_tables_cannot_be_completed(models):
+def test_rows_of_owned_tables_are_completed_only_with_their_owners(models):
     sampler = Sampler(models["shop"])
     seeds = {"line": pa.table({"amount": [1, 2]})}
-    with pytest.raises(UnsupportedError, match="'line'"):
+    with pytest.raises(InvalidArgumentError, match="they belong to rows of 'order'"):
         sampler.plan(SampleSpec(), lambda: None, None, seeds)
