@@ -1,4 +1,4 @@
-"""Large tables that stand alone: a million of their rows teach, all of them are looked at once.
+"""Large tables: a million of their rows teach, all of them are looked at once.
 
 What is held in memory then hardly grows with the table (see docs/training.md). What must
 be true of every row is asked of every row, part by part: which rows are held out,
@@ -19,10 +19,12 @@ from syntheflow_server.domain.tables import PART_ROWS, Tables, TableSource, one_
 from syntheflow_server.engine.relations.base import Ref, Relation, given_of, same
 from syntheflow_server.engine.relations.mapping import Mapping as Listed
 from syntheflow_server.engine.sampling.rng import generator
+from syntheflow_server.engine.training.families import rows_held, thin_families
+
+__all__ = ["MOST_ROWS", "Mask", "ThinTable", "Thinned", "Whole", "rows_held", "thin"]
 
 MOST_ROWS = 1_000_000
 _KEPT_BYTES = 64 << 20
-_FREE_SHARE = 0.5
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
@@ -90,8 +92,11 @@ class Whole:
     def obeys(self, relation: Relation) -> bool:
         """Return True if the relation gives back the values of every row that teaches.
 
-        A mapping says nothing of rows whose source it does not list.
+        A mapping says nothing of rows whose source it does not list. What owners have a
+        part in is known of the rows that were looked at alone.
         """
+        if any(not ref.near for ref in relation.needs):
+            return True
         for get in self.teaching():
             given = given_of(relation, get)
             for name in relation.makes:
@@ -125,7 +130,8 @@ def thin(
 ) -> Thinned:
     """Return the tables with at most a million random rows of each that stands alone.
 
-    A table stands alone if it neither refers to another nor is referred to; none to `keep`
+    A table stands alone if it neither refers to another nor is referred to; of others some
+    entities are kept with all their rows (see `thin_families`). None to `keep`
     is thinned. Rows that are
     held out (`share` of them) are not among those kept. Pure: equal arguments give equal
     rows.
@@ -143,18 +149,7 @@ def thin(
         chosen = generator(seed, name, 0, "thin").choice(len(teaching), count, replace=False)
         kept[name] = ThinTable(source, teaching[np.sort(chosen)])
         whole[name] = Whole(source, held)
+    for name, part in thin_families(schema, tables, MOST_ROWS, (share, seed), keep).items():
+        kept[name] = ThinTable(tables[name], part.teaching)
+        whole[name] = Whole(tables[name], part.held)
     return Thinned(kept, whole)
-
-
-def rows_held(entity: str, kept: Mask, share: float, seed: int) -> Mask:
-    """Return which rows of the table `entity` are held out: none that is `kept`.
-
-    Where most rows are kept, keeping is given up: too few would be left to choose from.
-    """
-    rows = len(kept)
-    order = generator(seed, entity, 0, "holdout").permutation(rows)
-    if kept.sum() <= _FREE_SHARE * rows:
-        order = order[~kept[order]]
-    mask = np.zeros(rows, bool)
-    mask[order[: round(rows * share)]] = True
-    return mask
