@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -58,7 +58,8 @@ class PieceKind(StrEnum):
 class Piece:
     """One piece of a row: tokens `start` to `end` of the layout.
 
-    `name` is unique within kind: the column's, the child table's or the link's text.
+    `name` is unique within kind: the column's, the child table's or the link's text. What a
+    FIRST counts from is the row's own column `base`, where there is one.
     """
 
     kind: PieceKind
@@ -68,6 +69,7 @@ class Piece:
     calendar: Calendar | None = None
     link: Link | None = None
     start: int = 0
+    base: str = ""
 
     @property
     def end(self) -> int:
@@ -91,17 +93,7 @@ class Layout:
         """Return the layout of `pieces` in this order, with starts set."""
         placed, start = [], 0
         for piece in pieces:
-            placed.append(
-                Piece(
-                    piece.kind,
-                    piece.name,
-                    piece.tokens,
-                    piece.codec,
-                    piece.calendar,
-                    piece.link,
-                    start,
-                )
-            )
+            placed.append(replace(piece, start=start))
             start += len(piece.tokens)
         return cls(tuple(placed))
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from syntheflow_server.domain.errors import InvalidArgumentError
 
 _WIDE_DIGITS = 18
+_DAY = 86_400_000_000
 
 
 def array_to_bytes(values: pa.Array) -> npt.NDArray[np.uint8]:
@@ -67,6 +68,23 @@ def to_numbers(
         values = values.cast(pa.int32())
     whole = pc.fill_null(values.cast(pa.int64()), 0)
     return whole.to_numpy(zero_copy_only=False), missing
+
+
+def moments(values: pa.Array, kind: pa.DataType) -> npt.NDArray[np.int64] | None:
+    """Return the values in the unit of `kind`: whole numbers, or days and instants of either type.
+
+    None if they are of another sort than `kind`.
+    """
+    own = values.type
+    dated = [pa.types.is_date32(t) or pa.types.is_timestamp(t) for t in (own, kind)]
+    if not all(dated) and not (pa.types.is_int64(own) and pa.types.is_int64(kind)):
+        return None
+    numbers = to_numbers(values, "")[0].astype(np.int64)
+    if pa.types.is_date32(kind) and pa.types.is_timestamp(own):
+        return np.asarray(numbers // _DAY)
+    if pa.types.is_timestamp(kind) and pa.types.is_date32(own):
+        return np.asarray(numbers * _DAY)
+    return numbers
 
 
 def from_numbers(

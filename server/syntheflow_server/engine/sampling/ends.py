@@ -6,13 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from syntheflow_server.engine.encoding.base import combined
-from syntheflow_server.engine.encoding.plain import to_numbers
+from syntheflow_server.engine.encoding.plain import moments, to_numbers
+from syntheflow_server.engine.graph.structure import Sequence
 from syntheflow_server.engine.layout import Piece, PieceKind
 from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.order import OrderKeeper
 from syntheflow_server.engine.sampling.rng import generator
-from syntheflow_server.engine.sampling.runtime import Runtime
+from syntheflow_server.engine.sampling.runtime import Runtime, lowest_values
 
 Ints = npt.NDArray[np.int64]
 
@@ -36,6 +37,14 @@ def keeper_of(
     assert sequence is not None
     rng = generator(seed, table, frame.unit, "order")
     first, span = _ends(runtime, above, table, rng)
+    floor = None
+    begin = runtime.piece(above.table, PieceKind.FIRST, table)
+    if begin.base:
+        kind = model.table.column(sequence.order).arrow
+        base = moments(above.columns[begin.base], kind)
+        assert base is not None
+        floor = base if _never_before(begin) else None
+        first = np.minimum(first + base, np.maximum(sequence.told(_high(sequence)), base))
     first = sequence.counted(first)
     if ends is not None:
         first = _within(first, ends, rng)
@@ -52,10 +61,24 @@ def keeper_of(
         rng,
         beat,
     )
+    if floor is not None:
+        least = sequence.counted(floor)[keeper.owner]
+        keeper.first = np.maximum(keeper.first, least)
+        keeper.last = np.maximum(keeper.last, keeper.first)
     if ends is not None:
         keeper.first = np.clip(keeper.first, *ends)
         keeper.last = np.clip(keeper.last, *ends)
     return keeper
+
+
+def _never_before(begin: Piece) -> bool:
+    """Return whether no first child lies before its owner's date."""
+    assert begin.codec is not None
+    return bool(lowest_values(begin.codec).min() >= 0)
+
+
+def _high(sequence: Sequence) -> Ints:
+    return np.array([sequence.high])
 
 
 def _within(first: Ints, ends: tuple[int, int], rng: np.random.Generator) -> Ints:

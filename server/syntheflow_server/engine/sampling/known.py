@@ -16,6 +16,7 @@ from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.runtime import Runtime
 from syntheflow_server.engine.sampling.settle import settle_known, steer_known
 from syntheflow_server.engine.sampling.standing import parents_of, standing_rows
+from syntheflow_server.engine.sampling.values import know_begin
 
 Ints = npt.NDArray[np.int64]
 
@@ -58,6 +59,7 @@ class _Known:
             ones = np.ones(rows, np.int64)
             steering = steer_known(self._runtime, self._plan, frame, part, child, self._beat)
             spec = self._plan.spec
+            know_begin(self._runtime, self._plan, above, table, self._beat)
             frame = draw_children(
                 self._runtime, table, spec, above, first, ones, self._beat, steering
             )

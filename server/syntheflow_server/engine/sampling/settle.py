@@ -13,6 +13,7 @@ from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.graph.structure import Sequence
 from syntheflow_server.engine.layout import Piece, PieceKind
 from syntheflow_server.engine.model import TableModel
+from syntheflow_server.engine.relations.base import Relation
 from syntheflow_server.engine.relations.cells import (
     Cells,
     NoRowError,
@@ -88,6 +89,8 @@ def _check_order(runtime: Runtime, table: str, sequence: Sequence, demand: Deman
     owner = runtime.model.family.owner_of(table)
     first = runtime.piece(owner, PieceKind.FIRST, table)
     assert first.codec is not None
+    if first.base:
+        return  # it counts from a date of each owner's own
     low, high = _order_ends(demand, sequence)
     least, most = (int(end) for end in Guide.domain(first.codec))
     if low > max(sequence.high, int(sequence.counted(np.array([most]))[0])) or high < int(
@@ -209,7 +212,9 @@ class _Settling:
         self._runtime, self._plan, self._frame, self._beat = runtime, plan, frame, beat
         self._model = runtime.table(frame.table)
         self._strict = strict
-        self._relations = in_order(self._model.relations)
+        self._relations = in_order(
+            relation for relation in self._model.relations if not _elsewhere(relation)
+        )
         self._counts: dict[str, Cells] = {}
         self._sheet = Sheet(
             _kinds(self._model),
@@ -347,6 +352,11 @@ class _Settling:
             return rng.random((frame.rows, first.shape[1] + 1), dtype=np.float32)
 
         frame.codes = choose(sampler, Wish(given, first, rules, heat), uniforms, self._beat)
+
+
+def _elsewhere(relation: Relation) -> bool:
+    """Return whether a relation reads rows that others refer to: nothing is carried there."""
+    return any(ref.link for ref in relation.needs)
 
 
 def _kinds(model: TableModel) -> Mapping[str, pa.DataType]:

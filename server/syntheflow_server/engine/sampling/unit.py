@@ -22,6 +22,7 @@ from syntheflow_server.engine.sampling.settle import (
     steer_owned,
 )
 from syntheflow_server.engine.sampling.shares import UNLIMITED
+from syntheflow_server.engine.sampling.values import know_begin
 
 Ints = npt.NDArray[np.int64]
 _NO_CODES = np.zeros((0, 0), np.uint16)
@@ -88,6 +89,7 @@ class Unit:
         if share := self.plan.shares.get(key):
             before = int(self.plan.parts_before[key][self.block])
             counts = share.counts(counts, before, self.room(table, above))
+        know_begin(self.runtime, self.plan, above, table, self._beat)
         first = self.plan.first_row(table, self.block)
         spec, steering = self.plan.spec, None
         if spec.conditions.get(table):

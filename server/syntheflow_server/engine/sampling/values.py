@@ -21,6 +21,7 @@ from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.follow import handed_on
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.links import Resolver
+from syntheflow_server.engine.sampling.lost import LOST, lost_values
 from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.rng import generator, key_of
 from syntheflow_server.engine.sampling.runtime import Runtime
@@ -137,7 +138,8 @@ class Values:
             parents = self._resolver.parents(frame, link)
             if link.partial:
                 parents = self._shown(frame, link, name, parents)
-            return self._resolver.key_values(link.key.parent_table, theirs, parents)
+            held = self._resolver.key_values(link.key.parent_table, theirs, np.maximum(parents, -1))
+            return self._with_lost(frame, link, name, held, parents == LOST)
         owner, rows = frame, np.arange(frame.rows)
         for _ in range(link.above):
             assert owner.above is not None
@@ -147,6 +149,23 @@ class Values:
         if link.through is not None:
             source = link.through.child_columns[link.through.parent_columns.index(theirs)]
         return self.column(owner, source).take(pa.array(rows))
+
+    def _with_lost(
+        self, frame: Frame, link: Link, name: str, held: pa.Array, lost: npt.NDArray[np.bool_]
+    ) -> pa.Array:
+        """Return the key column with values that no parent has in the rows that are `lost`."""
+        if not lost.any():
+            return held
+        rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"nobody {name}")
+        table, theirs = link.key.parent_table, link.theirs(name)
+        rows = np.arange(self._plan.places(table))
+        count = int(lost.sum())
+        made = lost_values(
+            link, name, count, lambda: combined(self._resolver.key_values(table, theirs, rows)), rng
+        )
+        place = np.arange(frame.rows)
+        place[lost] = frame.rows + np.arange(count)
+        return pa.concat_arrays([combined(held), made.cast(held.type)]).take(pa.array(place))
 
     def _shown(self, frame: Frame, link: Link, name: str, parents: Ints) -> Ints:
         """Return the parents; a row without one may show a part of some parent's key."""
@@ -161,6 +180,12 @@ class Values:
         """Return a column that other columns of the row and of its owners decide."""
         given = {Ref(column.name): self.column(frame, column.name) for column in relation.hidden}
         for ref in relation.needs:
+            if ref.link:
+                link = self._runtime.table(frame.table).structure.named(ref.link)
+                parents = self._resolver.parents(frame, link)
+                table = link.key.parent_table
+                given[ref] = self._resolver.key_values(table, ref.column, parents)
+                continue
             owner, rows = frame, np.arange(frame.rows)
             for _ in range(ref.above):
                 assert owner.above is not None
@@ -204,6 +229,13 @@ class Values:
         made = piece.codec.decode(frame.codes[:, piece.where], uniforms)
         rows = handed_on(self._runtime.layout(frame.table), name, frame.codes)
         return made if rows is None else made.take(pa.array(rows))
+
+
+def know_begin(runtime: Runtime, plan: SamplePlan, above: Frame, table: str, beat: Beat) -> None:
+    """Make the column of the owners `above` that the first rows of `table` are counted from."""
+    begin = runtime.layout(above.table).find(PieceKind.FIRST, table)
+    if begin is not None and begin.base:
+        Values(runtime, plan, beat).column(above, begin.base)
 
 
 def made_key(

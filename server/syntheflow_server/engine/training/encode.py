@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from syntheflow_server.engine.relations import Ref, Relation, given_of, told_by
 from syntheflow_server.engine.relations.sight import Sight
 from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, children_of
+from syntheflow_server.engine.training.begins import find_begin
 from syntheflow_server.engine.training.entities import holders
 from syntheflow_server.engine.training.follow import Follow, following
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
@@ -290,8 +291,18 @@ class Encoder:
         )
         column = self._schema.table(child).column(sequence.order)
         begin = Column(name=child, type=column.type, semantic_type=column.semantic_type)
-        values = from_numbers(sequence.told(first), ~has, column.arrow, 0)
-        pieces = [self._fit(table, PieceKind.FIRST, begin, values)]
+        told = sequence.told(first)
+        taught = has & ~self._held[table]
+        since = find_begin(
+            self._analysis.family[table], self._tables[table], column.arrow, told, taught
+        )
+        if since is not None:
+            apart = pa.array(told - since[1], pa.int64(), mask=~has)
+            piece = self._fit(table, PieceKind.FIRST, _integer(child), apart)
+            pieces = [replace(piece, base=since[0])]
+        else:
+            values = from_numbers(told, ~has, column.arrow, 0)
+            pieces = [self._fit(table, PieceKind.FIRST, begin, values)]
         if not sequence.long:
             spans = pa.array(sequence.ends(first, last), pa.int64(), mask=~has)
             pieces.append(self._fit(table, PieceKind.SPAN, _integer(child), spans))

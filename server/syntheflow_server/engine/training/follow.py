@@ -86,7 +86,7 @@ def steady(codec: Codec, values: pa.Array, siblings: Siblings, teaching: Mask) -
     if len(np.unique(now)) < _FEW_NUMBERS or (steps != 0).mean() < _OFTEN_DIFFERENT:
         return None
     one_way = bool((steps >= 0).all() or (steps <= 0).all())
-    saved = _length(now, before) - _length(steps, before)
+    saved = bits_to_tell(now, before) - bits_to_tell(steps, before)
     return found if one_way or saved > _BITS_SAVED else None
 
 
@@ -115,7 +115,7 @@ def _last_known(numbers: Ints, missing: Mask, siblings: Siblings) -> tuple[Ints,
     return before, known
 
 
-def _length(numbers: Ints, before: Ints) -> float:
+def bits_to_tell(numbers: Ints, before: Ints) -> float:
     """Return the bits that it takes to tell a number, knowing roughly the one before.
 
     The entropy of its bin given the group of the number before, and the places in the bin.
@@ -167,7 +167,7 @@ class Follow:
     def of_parents(cls, parents: Ints, siblings: Siblings, teaching: Mask) -> Follow | None:
         """Return how references to the rows `parents` [n] (-1: none) follow one another."""
         size = int(parents.max(initial=-1)) + 2
-        same = repeats_of(parents + 1, size, siblings, teaching)
+        same = repeats_of(np.maximum(parents, -1) + 1, size, siblings, teaching)
         return None if same is None else cls(same=same)
 
 
