@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from syntheflow.cards import keys_of
 from syntheflow.cli import render
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _TABLES = {
     "assignments": "who worked on which project",
 }
 _SHOWN = ("first_name", "last_name", "birth_date", "hire_date", "salary_grade", "weekly_hours")
+_TOLD = ("salaries", "assignments")
 _PERSON = ("first_name", "last_name", "birth_date")
 
 
@@ -128,6 +130,9 @@ class _Story:
             f"{model.name}: {weights:,} weights learned from {rows:,} rows in "
             f"{render.duration(model.train_seconds)}, {model.bytes / 1e6:.1f} MB on disk."
         )
+        self._say("The model's card says how the tables hang together, for example:")
+        for table, text in [told for told in keys_of(model) if told[0] in _TOLD]:
+            self._say(f"  {table}: {text}")
         self._say(f"{kept:,} rows were kept aside, never learned from; step 6 compares with them.")
 
     def stream(self) -> None:
