@@ -34,8 +34,9 @@ proto: $(TOOLS)/.ready ## make the Python stubs anew from proto/
 serve: $(VENV)/.ready ## start a server on this machine, data in ./syntheflow-data
 	$(RUN)/syntheflow serve
 
-bench: $(VENV)/.ready ## one table, ours beside cheap peers, the quick form; see docs/benchmarks.md
+bench: $(VENV)/.ready ## one table beside cheap peers, and related tables; see docs/benchmarks.md
 	$(RUN)/python benchmarks/single_table.py $(ARGS)
+	$(RUN)/python benchmarks/related_tables.py $(RELATED_ARGS)
 
 clean: ## remove what make made: environments, caches, demo-output (not syntheflow-data)
 	rm -rf $(VENV) $(TOOLS) demo-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

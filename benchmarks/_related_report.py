@@ -32,6 +32,7 @@ _BESIDE = {
     "child_counts_mean": "child_counts_real_mean",
     "child_counts_least": "child_counts_least_real",
     "hop_trends": "hop_trends_real",
+    "c2st_tables": "c2st_tables_real",
     "c2st_aggregates": "c2st_aggregates_real",
 }
 _MEANS = tuple(key for key, *_ in _SHOWN[3:])

@@ -29,12 +29,13 @@ from _shop import shop
 from _splits import root_of, split
 from peers.environments import default_cache
 from peers.launch import launch
-from peers.registry import REAL, RELATED
+from peers.registry import REAL, RELATED, System
 from scoring.database import stored
 from scoring.keys import keys_of
 
 SCORE_LIMIT = 3_600.0
 QUICK = "shop"
+SYSTEMS = {**RELATED, REAL: System(REAL, "", None)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +58,11 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     end_with_children()
     cheap = [name for name, system in RELATED.items() if system.cheap]
-    names = chosen(RELATED, asked.systems, RELATED if asked.data else cheap)
-    pythons, absent, scorer = pythons_of(RELATED, names, asked.cache)
+    names = chosen(SYSTEMS, asked.systems, RELATED if asked.data else cheap)
+    pythons, absent, scorer = pythons_of(SYSTEMS, names, asked.cache)
     plan = Plan(
         asked.data,
-        (REAL, *names),
+        tuple(names),
         pythons,
         absent,
         scorer,
@@ -94,7 +95,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="folder of data sets; without it, the shop")
     parser.add_argument("--sets", default="", help="names, by commas; default with --data: all")
     parser.add_argument("--seeds", default="0", help="by commas; figures are medians over them")
-    parser.add_argument("--systems", default="", help=f"of {', '.join(RELATED)}; default: all")
+    parser.add_argument("--systems", default="", help=f"of {', '.join(SYSTEMS)}")
     parser.add_argument("--holdout-share", type=float, default=0.5, help="entities never learned")
     parser.add_argument("--time-limit", type=float, default=1_800, help="wall seconds of a run")
     parser.add_argument("--jobs", type=int, default=1, help="sets at once, each on its own core")

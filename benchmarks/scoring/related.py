@@ -79,6 +79,7 @@ def judge(asked: Sides) -> dict[str, Any]:
     scores["tables"] = {name: found for name, found in tables.items() if found}
     scores["aggregates"] = {name: found for name, found in whole.items() if found}
     scores["c2st_tables"] = _mean(scores["tables"], "auc")
+    scores["c2st_tables_real"] = _mean(scores["tables"], "auc_real")
     scores["c2st_aggregates"] = _mean(scores["aggregates"], "auc")
     scores["c2st_aggregates_real"] = _mean(scores["aggregates"], "auc_real")
     return scores | _trends(asked) | _stories(asked) | _copying(asked)
