@@ -13,6 +13,7 @@ from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.encoding.base import RARE_ROWS
 from syntheflow_server.engine.relations import (
     arithmetic,
+    around,
     bounds,
     clock,
     copies,
@@ -98,6 +99,7 @@ class _Search:
         for linear in arithmetic.find(sample, self._free()):
             if set(linear.makes) <= set(self._free()) and self._proves(linear):
                 self._take([linear])
+        self._take(around.find(sample, self._free()))
         self._take(differences.find(sample, self._free()))
         self._take(strings.find(sample, self._free()))
         made = {name for relation in self._found for name in relation.makes}
@@ -148,7 +150,7 @@ class _Search:
 
     def _above(self, relation: Relation) -> set[str]:
         """Return the columns of the row that the relation needs, near and far."""
-        near = {ref.column for ref in relation.needs if not ref.above}
+        near = {ref.column for ref in relation.needs if ref.near}
         return near.union(*(self._needs.get(name, set()) for name in near))
 
     def _holds(self, relation: Relation) -> bool:

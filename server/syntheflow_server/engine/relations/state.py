@@ -7,6 +7,7 @@ from typing import Any
 
 from syntheflow_server.domain.schema import Column
 from syntheflow_server.engine.relations.arithmetic import Linear
+from syntheflow_server.engine.relations.around import Around
 from syntheflow_server.engine.relations.base import Ref, Relation, State
 from syntheflow_server.engine.relations.bounds import Bounded
 from syntheflow_server.engine.relations.clock import Clock
@@ -19,6 +20,7 @@ from syntheflow_server.engine.relations.rising import Stretches
 from syntheflow_server.engine.relations.strings import Composed
 
 _KINDS: tuple[type[Relation], ...] = (
+    Around,
     Bounded,
     Clock,
     Composed,
@@ -49,7 +51,7 @@ def relation_from_state(facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> 
     """Return the relation that gave this state; ValueError if its kind is unknown."""
     common = {
         "makes": tuple(facts["makes"]),
-        "needs": tuple(Ref(str(column), int(above)) for column, above in facts["needs"]),
+        "needs": tuple(Ref(*ref) for ref in facts["needs"]),
         "hidden": tuple(Column.model_validate(item) for item in facts["hidden"]),
         "hints": bool(facts["hints"]),
     }
