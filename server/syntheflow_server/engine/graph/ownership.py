@@ -20,6 +20,8 @@ _CROWDED = 0.5
 
 _FEW_PARENTS = 10
 _HALF = 0.5
+_SPREAD = 50
+"""Over so many owners rows must spread at least: one over the chance that two share one."""
 _MOST_ORPHANS = 0.05
 """With more rows whose parent does not exist, too much would be learned of none of them."""
 
@@ -96,13 +98,17 @@ def _may_own(
     """
     if key.child_table == key.parent_table or not (found >= 0).any():
         return False
-    if (found == NULL_ROW).any() or float((found == ORPHAN_ROW).mean()) > most_orphans:
+    if (found == NULL_ROW).any():
         return False
     if set(key.child_columns) <= set(schema.table(key.child_table).primary_key):
         return True
-    parents = rows[key.parent_table]
-    enough = parents >= _FEW_PARENTS and len(np.unique(found[found >= 0])) >= _HALF * parents
-    return enough and rows[key.child_table] <= _MANY_CHILDREN * parents
+    if float((found == ORPHAN_ROW).mean()) > most_orphans:
+        return False
+    parents, own = rows[key.parent_table], np.bincount(found[found >= 0]).astype(np.float64)
+    # The rows of a few large owners would all turn out like theirs, whoever they are.
+    spread = own.sum() ** 2 >= _SPREAD * (own**2).sum()
+    enough = parents >= _FEW_PARENTS and (own > 0).sum() >= _HALF * parents
+    return bool(spread and enough) and rows[key.child_table] <= _MANY_CHILDREN * parents
 
 
 def _rank(

@@ -41,8 +41,8 @@ class Link(_Frozen):
     """A reference that does not own.
 
     `null_share` is the share of real rows without parent, `orphan_share` that of rows
-    whose parent does not exist; `unique` says that no two rows share a parent. `fixed` is
-    the column that orders siblings, if the link holds it: the parent should have the same
+    whose parent does not exist, and they name `orphan_keys` different ones. `unique` says
+    that no two rows share a parent. `fixed` is the column that orders siblings, if the link holds it: the parent should have the same
     number. `shared` are columns that something else fills (the owner, the row's own key,
     a link before): the parent must have the same values. `groups`/`members` are the sizes
     of the code's two tokens; `loops` says that rows may refer to themselves, `within` that
@@ -57,6 +57,7 @@ class Link(_Frozen):
     kind: LinkKind
     null_share: float = 0.0
     orphan_share: float = 0.0
+    orphan_keys: int = 0
     unique: bool = False
     fixed: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
@@ -192,6 +193,10 @@ class Structure(_Frozen):
     def link(self, key: ForeignKey) -> Link:
         """Return the link that resolves `key`."""
         return next(link for link in self.links if link.key == key)
+
+    def named(self, text: str) -> Link:
+        """Return the link whose key reads `text`."""
+        return next(link for link in self.links if str(link.key) == text)
 
     @property
     def resolved(self) -> tuple[Link, ...]:

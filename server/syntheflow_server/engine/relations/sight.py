@@ -9,9 +9,10 @@ from syntheflow_server.domain.schema import Column, Schema, Table
 from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.graph.joins import Rows
+from syntheflow_server.engine.graph.structure import LinkKind
 from syntheflow_server.engine.relations.base import Ref
 from syntheflow_server.engine.training.analysis import Analysis
-from syntheflow_server.engine.training.keyroles import unique_keys
+from syntheflow_server.engine.training.links import unique_keys
 
 
 class Sight:
@@ -36,6 +37,11 @@ class Sight:
         self._rows = [rows]
         for name in self._names[:-1]:
             self._rows.append(analysis.owners(name)[self._rows[-1]])
+        self._links = {
+            str(link.key): (link.key.parent_table, analysis.references[link.key][rows])
+            for link in self._structure.resolved
+            if link.kind is LinkKind.CODED and not _leads(schema, link.key.parent_table, table)
+        }
         self._held: dict[Ref, pa.Array] = {}
 
     @property
@@ -50,14 +56,18 @@ class Sight:
 
     def column(self, ref: Ref) -> Column:
         """Return what the schema says of the column."""
-        return self._schema.table(self._names[ref.above]).column(ref.column)
+        name = self._links[ref.link][0] if ref.link else self._names[ref.above]
+        return self._schema.table(name).column(ref.column)
 
     def get(self, ref: Ref) -> pa.Array:
         """Return the column [n] for the rows."""
         if ref in self._held:
             return self._held[ref]
-        source = self._tables[self._names[ref.above]].column(ref.column)
-        values = combined(combined(source).take(pa.array(self._rows[ref.above])))
+        name, rows = self._names[ref.above], self._rows[ref.above]
+        if ref.link:
+            name, rows = self._links[ref.link]
+        source = combined(self._tables[name].column(ref.column))
+        values = combined(source.take(pa.array(rows, mask=rows < 0)))
         if self._keep:
             self._held[ref] = values
         return values
@@ -107,6 +117,31 @@ class Sight:
             keys |= {c for key in self._schema.references_from(name) for c in key.child_columns}
             found += [Ref(c, place) for c in table.column_names if c not in keys]
         return tuple(found)
+
+
+    @property
+    def beside(self) -> tuple[Ref, ...]:
+        """Columns of the rows that links refer to which are part of no key."""
+        found = []
+        for link, (name, _) in self._links.items():
+            table = self._schema.table(name)
+            keys = {c for key in unique_keys(table, self._schema) for c in key}
+            keys |= {c for key in self._schema.references_from(name) for c in key.child_columns}
+            found += [Ref(c, 0, link) for c in table.column_names if c not in keys]
+        return tuple(found)
+
+
+def _leads(schema: Schema, source: str, target: str) -> bool:
+    """Return whether references lead from one table to another, or they are one."""
+    seen, left = set[str](), [source]
+    while left:
+        name = left.pop()
+        if name == target:
+            return True
+        if name not in seen:
+            seen.add(name)
+            left += [key.parent_table for key in schema.references_from(name)]
+    return False
 
 
 def some_rows(rows: Rows, most: int, seed: int) -> Rows:

@@ -14,7 +14,6 @@ from syntheflow_server.engine.encoding.plain import to_numbers
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.keys.permute import permute
 from syntheflow_server.engine.layout import PieceKind
-from syntheflow_server.engine.sampling.follow import handed_on
 from syntheflow_server.engine.sampling.agreement import (
     NULL,
     Groups,
@@ -22,7 +21,9 @@ from syntheflow_server.engine.sampling.agreement import (
     draw_agreeing,
     leaning_of,
 )
+from syntheflow_server.engine.sampling.follow import handed_on
 from syntheflow_server.engine.sampling.frame import Frame
+from syntheflow_server.engine.sampling.lost import lost_rows, may_be_lost
 from syntheflow_server.engine.sampling.plan import ParentIndex, SamplePlan
 from syntheflow_server.engine.sampling.rng import generator, key_of
 from syntheflow_server.engine.sampling.runtime import Runtime
@@ -47,6 +48,7 @@ class Resolver:
         """Prepare; `keep` stores a table's key column that is read before it is there."""
         self._keep = keep
         self._runtime, self._plan, self._column = runtime, plan, column
+        self._family = runtime.model.family
         self._settled: set[int] = set()
         self._groups: dict[tuple[str, tuple[str, ...]], Groups] = {}
         self._frames: list[Frame] = []  # keeps ids from being used again
@@ -77,6 +79,9 @@ class Resolver:
                 found = self._coded(frame, link)
                 source = handed_on(self._runtime.layout(frame.table), name, frame.codes)
                 found = found if source is None else found[source]
+            if self._plan.spec.orphans and may_be_lost(self._family[frame.table], link):
+                rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"orphans {name}")
+                found = lost_rows(link, found, self._unknown(frame, link), rng)
             frame.parents[name] = found
         return frame.parents[name]
 
@@ -104,7 +109,9 @@ class Resolver:
             # First those of the same number in order, then those of any other.
             number = self.fixed_keys(link)
             both = np.unique(np.append(number, frame.order), return_inverse=True)[1]
-            theirs = np.where(known.theirs < 0, NULL, known.theirs * len(both) + both[: len(number)])
+            theirs = np.where(
+                known.theirs < 0, NULL, known.theirs * len(both) + both[: len(number)]
+            )
             exact = np.where(ours < 0, ours, ours * len(both) + both[len(number) :])
             exact[~np.isin(exact, theirs)] = NULL
             exact_ones = exact, theirs
@@ -172,13 +179,22 @@ class Resolver:
         codes = frame.codes[:, piece.where].astype(np.int64)
         wanted = codes[:, 0] * piece.link.members + codes[:, 1]
         result = np.where(codes[:, 0] >= piece.link.groups, -1, wanted)
-        lost = codes[:, 0] >= piece.link.groups + int(link.nullable)
+        lost = self._unknown(frame, link) > 0
         if lost.any() and len(known := self._plan.parents[str(link.key)].codes):
             # The parent of such rows did not exist: they may have any.
             seed = self._plan.spec.seed
             rng = generator(seed, frame.table, frame.unit, f"lost {link.key}")
             result[lost] = known[rng.integers(0, len(known), int(lost.sum()))]
         return self._balanced(frame, link, result) if link.nullable else result
+
+    def _unknown(self, frame: Frame, link: Link) -> Ints:
+        """Return 1 where the parent that a row asks for did not exist, else 0."""
+        piece = self._runtime.layout(frame.table).find(PieceKind.LINK, str(link.key))
+        if piece is None or piece.link is None:
+            return np.zeros(frame.rows, np.int64)
+        lost = frame.codes[:, piece.start] >= piece.link.groups + int(link.nullable)
+        source = handed_on(self._runtime.layout(frame.table), str(link.key), frame.codes)
+        return (lost if source is None else lost[source]).astype(np.int64)
 
     def _balanced(self, frame: Frame, link: Link, wanted: Ints) -> Ints:
         """Return the codes with the real share of rows without parent, if all rows are at hand.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from syntheflow_server.engine.graph.structure import Link, LinkKind
-from syntheflow_server.engine.model import FittedModel
+from syntheflow_server.engine.model import FittedModel, TableModel
+from syntheflow_server.engine.relations import Ref
 from syntheflow_server.engine.sampling.values import link_of, settles
 
 
@@ -93,7 +94,10 @@ class Needs:
         link = link_of(model, name)
         if link is None:
             for ref in model.made_by[name].needs if name in model.made_by else ():
-                self._read_above(self._above(table, ref.above), ref.column)
+                if ref.link:
+                    self._read_beside(model, ref)
+                else:
+                    self._read_above(self._above(table, ref.above), ref.column)
             return
         theirs = link.key.parent_columns[link.key.child_columns.index(name)]
         if link.kind is not LinkKind.COPIED:
@@ -104,6 +108,11 @@ class Needs:
         if link.through is not None:
             theirs = link.through.child_columns[link.through.parent_columns.index(theirs)]
         self._read_above(table, theirs)
+
+    def _read_beside(self, model: TableModel, ref: Ref) -> None:
+        link = model.structure.named(ref.link)
+        self._index(link)
+        self._key(link.key.parent_table, ref.column)
 
     def _above(self, table: str, steps: int) -> str:
         return (table, *self._family.above(table))[steps]

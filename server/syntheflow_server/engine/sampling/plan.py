@@ -61,7 +61,8 @@ class SamplePlan:
     `stands` are given rows that refer to others, and existing rows that are not put out;
     their units come first among those of their root. Where a table is referred to, existing
     rows come before its own. `taken` are row numbers whose keys exist already, by table and
-    columns; `held` says by reference which of the standing parents have their only child.
+    columns; `named` are by reference the standing parents of standing rows (below 0: none
+    is known), `held` which of these parents have their only child.
     """
 
     spec: SampleSpec
@@ -84,6 +85,7 @@ class SamplePlan:
     stands: dict[str, Stand] = field(default_factory=dict)
     taken: dict[str, Ints] = field(default_factory=dict)
     held: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    named: dict[str, Ints] = field(default_factory=dict)
 
     @classmethod
     def alone(cls, table: str, rows: int) -> SamplePlan:
@@ -232,6 +234,7 @@ class SamplePlan:
         arrays |= {f"seeds/{name}": table_to_bytes(rows) for name, rows in self.seeds.items()}
         arrays |= {f"taken/{name}": rows for name, rows in self.taken.items()}
         arrays |= {f"held/{name}": rows for name, rows in self.held.items()}
+        arrays |= {f"named/{name}": rows for name, rows in self.named.items()}
         arrays |= {f"stand/{name}": table_to_bytes(s.rows) for name, s in self.stands.items()}
         facts = {
             "spec": self.spec.model_dump(),
@@ -281,7 +284,7 @@ class SamplePlan:
         found: dict[str, Stand] = {}
         for name, value in arrays.items():
             kind, _, rest = name.partition("/")
-            if kind in {"first_rows", "parts_before", "rooms", "taken", "held"}:
+            if kind in {"first_rows", "parts_before", "rooms", "taken", "held", "named"}:
                 getattr(plan, kind)[rest] = value
             elif kind == "ends":
                 stubs = facts["stubs"][rest]

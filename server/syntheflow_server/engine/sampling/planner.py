@@ -17,6 +17,7 @@ from syntheflow_server.engine.sampling.beat import Beat, Check
 from syntheflow_server.engine.sampling.crowds import spread_like
 from syntheflow_server.engine.sampling.demands import checked_seeds, demands_of, refuse
 from syntheflow_server.engine.sampling.keeper import KeyKeeper
+from syntheflow_server.engine.sampling.lost import check_orphans
 from syntheflow_server.engine.sampling.needs import Needs
 from syntheflow_server.engine.sampling.plan import ParentIndex, SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
@@ -31,7 +32,12 @@ from syntheflow_server.engine.sampling.shares import (
 )
 from syntheflow_server.engine.sampling.sizes import Sizes, Units
 from syntheflow_server.engine.sampling.spec import SampleSpec, condition_error
-from syntheflow_server.engine.sampling.standing import held_parents, leave_out, stands_of
+from syntheflow_server.engine.sampling.standing import (
+    held_parents,
+    leave_out,
+    named_parents,
+    stands_of,
+)
 from syntheflow_server.engine.sampling.unit import Unit
 
 Ints = npt.NDArray[np.int64]
@@ -52,6 +58,7 @@ def make_plan(
     """
     family = runtime.model.family
     spec = spec.checked(family)
+    check_orphans(runtime.model, spec)
     seeds = _checked_seeds(runtime, spec, seeds)
     stands, seeds = stands_of(runtime.model, seeds, existing)
     roots = family.roots
@@ -65,7 +72,7 @@ def make_plan(
         owner_of={table: family.owner_of(table) for table in family.order},
         blocks=runtime.model.blocks | {table: runtime.model.block_of(table) for table in stands},
         stands=stands,
-        held=held_parents(runtime.model, stands, seeds),
+        named=named_parents(runtime.model, stands, seeds),
         unbounded=tuple(
             root
             for root in roots
@@ -75,6 +82,7 @@ def make_plan(
         seeds=seeds,
         keys=_given_keys(runtime, seeds) | _kept_keys(runtime),
     )
+    plan.held = held_parents(runtime.model, plan)
     for root in roots:
         leave_out(runtime.model, plan, root)
     for table in sorted({*seeds, *spec.conditions}):

@@ -119,4 +119,3 @@ def _values(units: Units, table: str, name: str) -> pa.Array:
 
 def _first(frame: Frame | None) -> int:
     return frame.first_row if frame else 0
-

@@ -20,12 +20,11 @@ from syntheflow_server.engine.sampling.shares import (
     share_of,
     taken_below,
 )
-from syntheflow_server.engine.sampling.standing import parents_of
 from syntheflow_server.engine.sampling.unit import Unit
 from syntheflow_server.engine.sampling.values import Values
 
 Ints = npt.NDArray[np.int64]
-_KEPT_ROWS = 400_000
+_KEPT_ROWS = 1_000_000
 
 
 class Units:
@@ -47,8 +46,14 @@ class Units:
                 unit = Unit(self.runtime, self.plan, root, block, self.beat)
                 if self._kept_rows < _KEPT_ROWS:
                     self._kept[root, block] = unit
-                    self._kept_rows += self.plan.blocks[root]
+                    self._kept_rows += self._rows_of(root)
             yield unit
+
+    def _rows_of(self, root: str) -> int:
+        """Return how many rows one of the root's units holds, roughly."""
+        family = self.runtime.model.family
+        below = sum(family[name].rows for name in family.below(root))
+        return int(self.plan.blocks[root] * below / max(family[root].rows, 1))
 
 
 class Sizes:
@@ -135,8 +140,7 @@ class Sizes:
         if cap >= UNLIMITED or not plan.silent(owner) or not plan.silent(table):
             return room
         assert structure.owner is not None
-        parents = plan.stands[owner].rows
-        found = parents_of(structure.owner, plan.stands[table].rows, parents)
+        parents, found = plan.stands[owner].rows, plan.named.get(str(structure.owner))
         if found is None:
             return room
         left = np.full(plan.places(owner), cap) if room is None else np.minimum(room, cap)

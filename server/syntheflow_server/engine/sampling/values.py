@@ -181,6 +181,7 @@ class Values:
         given = {Ref(column.name): self.column(frame, column.name) for column in relation.hidden}
         for ref in relation.needs:
             if ref.link:
+                self._resolver.settle(frame)
                 link = self._runtime.table(frame.table).structure.named(ref.link)
                 parents = self._resolver.parents(frame, link)
                 table = link.key.parent_table
@@ -243,11 +244,15 @@ def made_key(
 ) -> dict[str, pa.Array]:
     """Return the maker's columns for numbers of the table's rows, or of its owner's.
 
-    Keys that exist already are left out.
+    Keys that exist already are left out. A key that many rows refer to is made once.
     """
+    back = None
+    if len(rows) > 1 and rows[-1] - rows[0] != len(rows) - 1:
+        rows, back = np.unique(rows, return_inverse=True)
     asked = 0 if of_owner else plan.table_rows.get(table, 0)
     places = plan.free(table, maker.columns, maker.places(rows, asked))
-    return maker.make(places, key_of(plan.spec.seed, table, *maker.columns) >> 80)
+    made = maker.make(places, key_of(plan.spec.seed, table, *maker.columns) >> 80)
+    return made if back is None else {name: v.take(pa.array(back)) for name, v in made.items()}
 
 
 def settles(family: Family, table: str) -> bool:

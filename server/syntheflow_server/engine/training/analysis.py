@@ -19,17 +19,18 @@ from syntheflow_server.engine.graph.joins import (
 )
 from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.ownership import Forest, choose_owners
-from syntheflow_server.engine.graph.structure import Family, Link, LinkKind, Structure
-from syntheflow_server.engine.training.keeping import kept_structure
+from syntheflow_server.engine.graph.structure import Family, LinkKind, Structure
 from syntheflow_server.engine.training.counters import find_counters
-from syntheflow_server.engine.training.keyroles import key_roles, unique_keys
+from syntheflow_server.engine.training.keeping import kept_structure
+from syntheflow_server.engine.training.keyroles import key_roles
 from syntheflow_server.engine.training.links import (
     classify_links,
     filled_by,
     in_turn,
     own_columns,
+    unique_keys,
 )
-from syntheflow_server.engine.training.orphans import lent
+from syntheflow_server.engine.training.orphans import lent, orphan_keys
 from syntheflow_server.engine.training.siblings import find_sequence, order_numbers
 
 _FEW_PARENTS = 100
@@ -68,7 +69,8 @@ def analyse(
     """Return what the real tables say; those to `keep` stay as they are.
 
     With `orphans`, rows whose parent does not exist are to be made again: then no
-    reference owns that some rows hold in vain. Raises UnsupportedError naming the foreign keys or the key that cannot be kept.
+    reference owns that some rows hold in vain. Raises UnsupportedError naming the foreign
+    keys or the key that cannot be kept.
     """
     rows = {table.name: tables[table.name].num_rows for table in schema.tables}
     references = {key: parent_rows(key, tables) for key in schema.foreign_keys}
@@ -161,6 +163,12 @@ def _structure(
     order = sequence.order if sequence else ""
     filled = {*own, *(owner.child_columns if owner else ())}
     links = in_turn(links, filled, order, tables[name])
+    links = tuple(
+        link.model_copy(update={"orphan_keys": orphan_keys(link.key, references, tables[name])})
+        if link.orphan_share
+        else link
+        for link in links
+    )
     per_owner = roles.disambiguator if order in roles.disambiguated else ()
     surrogate = roles.surrogate + (() if per_owner else roles.disambiguator)
     distinct = roles.distinct

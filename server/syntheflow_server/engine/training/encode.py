@@ -396,10 +396,11 @@ class Encoder:
         codes = self._gather(table, layout)
         counted = np.ones(codes.shape, bool)
         siblings = self._siblings.get(table)
-        for piece, after in zip(layout.pieces, (*layout.pieces[1:], None), strict=True):
-            if siblings is not None and after is not None:
+        if siblings is not None:
+            for piece, after in pairwise(layout.pieces):
                 told = _told_by_sibling(piece, codes, counted, siblings)
                 counted[told, after.where] = False
+        for piece in layout.pieces:
             if piece.kind is PieceKind.CALENDAR:
                 counted[:, piece.where] = False
             elif piece.kind is PieceKind.STEP and siblings is not None:
@@ -427,8 +428,8 @@ def _told_by_sibling(piece: Piece, codes: Codes, counted: Mask, siblings: Siblin
 
 
 def learn_support(encoded: Encoded, held: Mask) -> Support:
-    """Return which codes of the table's own columns never meet in rows that teach."""
-    kinds = {PieceKind.COLUMN, PieceKind.MISSING}
+    """Return which codes of columns and kinds of parents never meet in rows that teach."""
+    kinds = {PieceKind.LINK, PieceKind.COLUMN, PieceKind.MISSING}
     tokens = [piece.start for piece in encoded.layout.pieces if piece.kind in kinds]
     sizes = [token.size for token in encoded.layout.tokens]
     return Support.learn(encoded.codes[~held], encoded.counted[~held], sizes, tokens)

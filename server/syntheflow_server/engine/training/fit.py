@@ -31,6 +31,7 @@ from syntheflow_server.engine.training.keeping import check_keep, kept_rows
 from syntheflow_server.engine.training.makers import Makers, learn_makers
 from syntheflow_server.engine.training.tables import Trained, train_table
 from syntheflow_server.engine.training.thinning import Mask, Whole, thin
+from syntheflow_server.engine.training.told import told_keys
 from syntheflow_server.engine.training.warm import Base, check_base
 
 _READING = 0.05
@@ -88,7 +89,7 @@ def fit(
     relations = find_relations(
         schema, tables, analysis, held, progress.reading, thinned.obeys, holders
     )
-    relations |= {name: () for name in settings.keep}
+    relations |= dict.fromkeys(settings.keep, ())
     encoder = Encoder(
         schema,
         tables,
@@ -117,7 +118,10 @@ def fit(
         table = schema.table(name)
         makers = learn_makers(table, tables[name], family[name], whole.get(name), holders)
         model = _table_model(table, makers, family, encoded[name], trained[name], held[name])
-        models[name] = replace(model, relations=relations[name], support=supports[name])
+        words = told_keys(analysis.family[name], analysis, orphans=settings.orphans)
+        facts = {"keys": words, "holdout_rows": int(hidden[name].sum())}
+        card = model.card.model_copy(update=facts)
+        models[name] = replace(model, card=card, relations=relations[name], support=supports[name])
     progress.done()
     return FittedModel(
         told,

@@ -14,7 +14,7 @@ from syntheflow_server.domain.tables import TableSource
 from syntheflow_server.engine.encoding.base import RARE_ROWS
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.keys.cells import MOST_CELLS
-from syntheflow_server.engine.training.links import filled_by, own_columns
+from syntheflow_server.engine.training.links import filled_by, own_columns, unique_keys
 from syntheflow_server.engine.training.telling import counts_up, side_by_side, tells
 
 _GRID_FILL = 0.05
@@ -39,15 +39,6 @@ class KeyRoles:
     grid: tuple[str, ...]
     distinct: tuple[tuple[str, ...], ...]
     taken: frozenset[str]
-
-
-def unique_keys(table: Table, schema: Schema) -> list[tuple[str, ...]]:
-    """Return the primary key and all other column sets that references rely on."""
-    keys = [table.primary_key] if table.primary_key else []
-    for key in schema.references_to(table.name):
-        if not any(set(known) == set(key.parent_columns) for known in keys):
-            keys.append(key.parent_columns)
-    return sorted(keys, key=len)
 
 
 def key_roles(

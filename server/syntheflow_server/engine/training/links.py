@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from syntheflow_server.domain.schema import ForeignKey, Schema
+from syntheflow_server.domain.schema import ForeignKey, Schema, Table
 from syntheflow_server.domain.tables import TableSource
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.graph.joins import NULL_ROW, ORPHAN_ROW, Rows
@@ -18,7 +18,17 @@ from syntheflow_server.engine.graph.structure import Link, LinkKind
 _COPY_SHARE = 0.999
 _COPY_ROWS = 20
 _SEVERAL = 2
+_SURE = 8.0
 _DRAWN = (LinkKind.CODED, LinkKind.LEVELS)
+
+
+def unique_keys(table: Table, schema: Schema) -> list[tuple[str, ...]]:
+    """Return the primary key and all other column sets that references rely on."""
+    keys = [table.primary_key] if table.primary_key else []
+    for key in schema.references_to(table.name):
+        if not any(set(known) == set(key.parent_columns) for known in keys):
+            keys.append(key.parent_columns)
+    return sorted(keys, key=len)
 
 
 def classify_links(
@@ -28,6 +38,7 @@ def classify_links(
     owner = forest.owner_keys.get(table)
     keys = [key for key in dict.fromkeys(schema.references_from(table)) if key != owner]
     implied: set[ForeignKey] = set()
+    own_keys = unique_keys(schema.table(table), schema)
     links = []
     for key in keys:
         wider = _implied_by(key, schema, references, implied)
@@ -37,11 +48,14 @@ def classify_links(
             implied.add(key)
             links.append(Link(key=key, kind=LinkKind.IMPLIED))
         else:
-            links.append(_link(key, references, forest))
+            known = any(set(own) == set(key.child_columns) for own in own_keys)
+            links.append(_link(key, references, forest, is_key=known))
     return tuple(links)
 
 
-def _link(key: ForeignKey, references: Mapping[ForeignKey, Rows], forest: Forest) -> Link:
+def _link(
+    key: ForeignKey, references: Mapping[ForeignKey, Rows], forest: Forest, *, is_key: bool
+) -> Link:
     found = references[key]
     if copied := _copied(key, references, forest):
         return copied
@@ -49,7 +63,9 @@ def _link(key: ForeignKey, references: Mapping[ForeignKey, Rows], forest: Forest
     counts = np.bincount(held) if len(held) else np.zeros(1)
     missing = float((found == NULL_ROW).mean()) if len(found) else 0.0
     lost = float((found == ORPHAN_ROW).mean()) if len(found) else 0.0
-    unique = len(held) > 1 and int(counts.max()) == 1
+    # No parent twice: because the reference is a key, or beyond what chance would do.
+    pairs = len(held) ** 2 / 2 / max(len(counts), 1)
+    unique = len(held) > 1 and int(counts.max()) == 1 and (is_key or pairs >= _SURE)
     if key.child_table == key.parent_table:
         depth = levels(found)
         if depth is not None:
@@ -69,9 +85,7 @@ def _link(key: ForeignKey, references: Mapping[ForeignKey, Rows], forest: Forest
                 levels=int(depth.max(initial=0)) + 1,
                 loops=loops,
             )
-    return Link(
-        key=key, kind=LinkKind.CODED, null_share=missing, orphan_share=lost, unique=unique
-    )
+    return Link(key=key, kind=LinkKind.CODED, null_share=missing, orphan_share=lost, unique=unique)
 
 
 def own_columns(keys: Iterable[tuple[str, ...]], links: Iterable[Link]) -> set[str]:
@@ -105,7 +119,9 @@ def in_turn(
     """
     before = frozenset(filled)
     known, told = set(before), []
-    for link in sorted(links, key=lambda x: (x.kind in _DRAWN, len(x.key.child_columns), x.nullable)):
+    for link in sorted(
+        links, key=lambda x: (x.kind in _DRAWN, len(x.key.child_columns), x.nullable)
+    ):
         columns = link.key.child_columns
         if link.kind in _DRAWN:
             shared = tuple(c for c in columns if c in known and c != order)
@@ -155,9 +171,7 @@ def _gaps(source: TableSource, name: str) -> npt.NDArray[np.bool_]:
     return gaps
 
 
-def _returned(
-    key: ForeignKey, references: Mapping[ForeignKey, Rows], forest: Forest
-) -> bool:
+def _returned(key: ForeignKey, references: Mapping[ForeignKey, Rows], forest: Forest) -> bool:
     """Return whether the parent is always a row that the child's row itself owns, by this key."""
     table, columns = key.parent_table, key.parent_columns
     row = references[key]
