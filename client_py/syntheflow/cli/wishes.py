@@ -77,7 +77,7 @@ ExistingDataset = Annotated[
     str | None,
     typer.Option(
         metavar="DATASET",
-        help="As --existing, with all tables of this dataset that the model has.",
+        help="As --existing, with all tables of this dataset that the model makes rows of.",
         show_default=False,
     ),
 ]
@@ -235,7 +235,8 @@ def existing_rows(
     if dataset is None:
         return rows
     found = client.get_dataset(dataset)
-    known = {table.name for table in model.schema.tables}
+    # Rows of kept tables come out as they are: the model knows them already.
+    known = {table.name for table in model.schema.tables} - set(model.kept_tables)
     shared = [table.name for table in found.tables if table.name in known]
     if not shared:
         names = ", ".join(table.name for table in found.tables)

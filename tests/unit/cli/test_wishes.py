@@ -82,6 +82,13 @@ def test_an_existing_dataset_gives_all_tables_that_the_model_has(shell, served):
     assert sources["pets"].startswith("datasets/given-")
 
 
+def test_kept_tables_are_no_part_of_an_existing_dataset(shell, served):
+    model = served.service.models["models/hr"]
+    served.service.models["models/hr"] = model.model_copy(update={"kept_tables": ("pets",)})
+    shell.run("generate", "hr", "--out", "o", "--existing-dataset", "hr")
+    assert [rows.table for rows in asked(served).existing] == ["people"]
+
+
 def test_given_rows_may_lie_on_the_server(shell, served):
     shell.run("generate", "hr", "--out", "o", "--given", "people=datasets/hr")
     assert asked(served).completions == (GivenRows("people", "datasets/hr"),)
