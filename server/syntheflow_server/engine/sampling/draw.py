@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations import Ref, told_by
 from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.ends import keeper_of, with_silent_row
-from syntheflow_server.engine.sampling.follow import Follower
+from syntheflow_server.engine.sampling.follow import Follower, hinted_tokens
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.order import OrderKeeper
 from syntheflow_server.engine.sampling.plan import SamplePlan
@@ -168,7 +169,20 @@ class _Siblings:
         rng = generator(spec.seed, frame.table, frame.unit, "follow")
         self.follower = Follower(model.layout, self.codes, self.position, rng)
         self.told: Mapping[int, Given] = {} if keeper is None else dict(keeper.given)
+        self.told = {**self.told, **self._hinted(runtime)}
         self.hooks = self._hooks()
+
+    def _hinted(self, runtime: Runtime) -> dict[int, Given]:
+        """Return what tells the tokens of columns that the owners decide."""
+        above, model = self.frame.above, runtime.table(self.frame.table)
+        assert above is not None
+        found = hinted_tokens(runtime.model.family, model, above, self.owner)
+
+        def told(token: int, part: slice, codes: Ints) -> Ints:
+            del codes
+            return found[token][self.follower.rows[part]].astype(np.int64)
+
+        return {token: partial(told, token) for token in found}
 
     def _owner_state(self, seed: int) -> Tensor:
         """Return each owner's message with the latent that its children share."""

@@ -18,7 +18,7 @@ from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations import Ref, Relation, agreed
 from syntheflow_server.engine.relations.moving import met
 from syntheflow_server.engine.sampling.beat import Beat
-from syntheflow_server.engine.sampling.follow import handed_on
+from syntheflow_server.engine.sampling.follow import handed_on, hinting
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.links import Resolver
 from syntheflow_server.engine.sampling.lost import LOST, lost_values
@@ -233,10 +233,16 @@ class Values:
 
 
 def know_begin(runtime: Runtime, plan: SamplePlan, above: Frame, table: str, beat: Beat) -> None:
-    """Make the column of the owners `above` that the first rows of `table` are counted from."""
+    """Make the columns of the owners `above` that rows of `table` must know before they are drawn.
+
+    These are the one that the first row is counted from, and those that decide hints.
+    """
     begin = runtime.layout(above.table).find(PieceKind.FIRST, table)
-    if begin is not None and begin.base:
-        Values(runtime, plan, beat).column(above, begin.base)
+    names = [begin.base] if begin is not None and begin.base else []
+    names += hinting(runtime.model.family, runtime.table(table)).values()
+    values = Values(runtime, plan, beat)
+    for name in dict.fromkeys(names):
+        values.column(above, name)
 
 
 def made_key(
