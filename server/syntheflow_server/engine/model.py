@@ -25,7 +25,7 @@ from syntheflow_server.engine.settings import FitSettings
 from syntheflow_server.engine.support import Keeper, Support
 
 _UNIT_ROWS = 16_384
-_FAMILY_ROWS = 40_000
+_FAMILY_ROWS = 64_000
 _FEWEST_ROOTS = 1024
 
 
@@ -110,9 +110,11 @@ class FittedModel:
     def blocks(self) -> dict[str, int]:
         """Rows of each root table that one unit makes: a constant of the model.
 
-        Such that a unit holds about 16,384 rows, or 40,000 where siblings are made one
-        after another (larger batches are faster), of all its tables together; small tables
-        get smaller blocks so that the last, partly used one costs little.
+        Such that a unit holds about 16,384 rows, or at most 64,000 where siblings are made
+        one after another (larger batches are faster), of all its tables together. There the
+        real number of rows makes units of equal size, two at least, so that two processes
+        have the same to do; small tables get smaller blocks so that the last, partly used
+        one costs little.
         """
         return {root: self.block_of(root) for root in self.family.roots}
 
@@ -121,11 +123,11 @@ class FittedModel:
         rows = max(1, self.family[table].rows)
         everything = sum(self.family[name].rows for name in self.family.below(table))
         alone = not self.family.owned_by(table)
-        target = _UNIT_ROWS if alone else _FAMILY_ROWS
-        block = max(1, int(target * rows / max(everything, 1)))
-        if alone:
-            block = min(block, max(_FEWEST_ROOTS, 1 << (rows - 1).bit_length()))
-        return block
+        if not alone:
+            least = 2 if everything > _UNIT_ROWS else 1
+            return -(-rows // max(least, -(-everything // _FAMILY_ROWS)))
+        block = max(1, int(_UNIT_ROWS * rows / max(everything, 1)))
+        return min(block, max(_FEWEST_ROOTS, 1 << (rows - 1).bit_length()))
 
     def save(self, directory: Path) -> None:
         """Write the artefact (safetensors and JSON only) into an existing directory."""
