@@ -15,7 +15,6 @@ from syntheflow_server.engine.graph.structure import Link
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.runtime import Runtime
-from syntheflow_server.engine.sampling.standing import parents_of, standing_rows
 
 Ints = npt.NDArray[np.int64]
 
@@ -26,7 +25,7 @@ class Beside:
 
     owner: Ints
     rows: pa.Table
-    _runtime: Runtime
+    _at: Ints
     _plan: SamplePlan
 
     @classmethod
@@ -36,13 +35,11 @@ class Beside:
         above, key = frame.above, structure.owner
         if stand is None or not stand.silent or above is None or key is None or not above.silent:
             return None
-        parents = standing_rows(runtime.model, plan.stands, plan.seeds, key.parent_table)
-        found = parents_of(key, stand.rows, parents)
-        if found is None:
+        if (found := plan.named.get(str(key))) is None:
             return None
         mine = np.flatnonzero((found >= above.first_row) & (found < above.first_row + above.rows))
         rows = stand.rows.take(pa.array(mine))
-        return cls(found[mine] - above.first_row, rows, runtime, plan)
+        return cls(found[mine] - above.first_row, rows, mine, plan)
 
     def tells(self, names: Sequence[str]) -> bool:
         """Return whether the cells of all columns `names` are known."""
@@ -50,12 +47,10 @@ class Beside:
 
     def parents(self, link: Link, image: Ints | None) -> Ints:
         """Return the parents as the frame numbers them, or what they are by `image`; -1: none."""
-        model, plan = self._runtime.model, self._plan
-        parents = standing_rows(model, plan.stands, plan.seeds, link.key.parent_table)
-        found = parents_of(link.key, self.rows, parents)
-        if found is None:
+        named = self._plan.named.get(str(link.key))
+        if named is None:
             return np.full(len(self.rows), -1)
-        found = np.maximum(found, -1)
+        found = np.maximum(named[self._at], -1)
         return found if image is None else np.where(found >= 0, image[found], -1)
 
     def order(self, name: str, counted: Callable[[Ints], Ints]) -> Ints:

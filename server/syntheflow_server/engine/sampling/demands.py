@@ -15,6 +15,7 @@ from syntheflow_server.domain.schema import Column, SemanticType
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
+from syntheflow_server.engine.relations.base import Ref
 from syntheflow_server.engine.relations.cells import is_ordered, limits, numbers_of
 from syntheflow_server.engine.relations.invert import refusal
 from syntheflow_server.engine.sampling.rng import generator
@@ -173,15 +174,19 @@ def _refuse_ordered(model: TableModel, asked: list[Demand]) -> None:
             keys = {column for names in model.structure.distinct for column in names}
             bound = sequence.strict or sequence.long or name in keys
             bound = bound or any(name in link.fixed for link in model.structure.links)
-            bound = bound or demand.values.null_count or demand.shares
-            if bound or len(demand.values) > 1:
+            free = demand.values.null_count == 0 and len(demand.values) < 2
+            if bound or demand.shares or not free:
                 rule = "its rows follow one another by it, from row to row; ask for other columns"
                 raise _unsupported(model.table.name, name, rule)
             continue
         if name in model.made_by:
-            needs = ", ".join(sorted({ref.column for ref in model.made_by[name].needs}))
+            needs = ", ".join(sorted({_told(ref) for ref in model.made_by[name].needs}))
             rule = f"it is computed from {needs}; ask for these instead"
             raise _unsupported(model.table.name, name, rule)
+
+
+def _told(ref: Ref) -> str:
+    return f"{ref.column} of its owner" if ref.above else ref.column
 
 
 def checked_seeds(model: TableModel, seeds: pa.Table, *, fill_missing: bool) -> pa.Table:

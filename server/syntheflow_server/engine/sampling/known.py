@@ -15,7 +15,7 @@ from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.runtime import Runtime
 from syntheflow_server.engine.sampling.settle import settle_known, steer_known
-from syntheflow_server.engine.sampling.standing import parents_of, standing_rows
+from syntheflow_server.engine.sampling.standing import standing_rows
 from syntheflow_server.engine.sampling.values import know_begin
 
 Ints = npt.NDArray[np.int64]
@@ -34,10 +34,10 @@ def stand_frame(
     runtime: Runtime, plan: SamplePlan, table: str, unit: int, first: int, beat: Beat
 ) -> Frame:
     """Return a unit's given or existing rows of `table`, from `first` on; the rest is drawn."""
-    stand = plan.stands[table]
-    part = stand.rows.slice(first, plan.blocks[table])
-    frame = _Known(runtime, plan, unit, beat).frame(table, part, len(part), first)
-    frame.known, frame.silent = True, stand.silent
+    rows = len(plan.stands[table].rows)
+    at = np.arange(first, min(first + plan.blocks[table], rows))
+    frame = _Known(runtime, plan, unit, beat).frame(table, at, len(at), first)
+    frame.known, frame.silent = True, plan.stands[table].silent
     return frame
 
 
@@ -48,14 +48,17 @@ class _Known:
         self._runtime, self._plan, self._unit, self._beat = runtime, plan, unit, beat
 
     def frame(
-        self, table: str, part: pa.Table | None, rows: int, first: int = 0, child: str = ""
+        self, table: str, at: Ints | None, rows: int, first: int = 0, child: str = ""
     ) -> Frame:
-        """Return rows with the cells of `part` [n]; each has rows of the table `child`, if any."""
-        owner = self._runtime.model.family.owner_of(table)
+        """Return a frame of the standing rows `at` [rows] of `table`, or of ones nobody knows.
+
+        Each has rows of the table `child`, if one is named.
+        """
+        part = None if at is None else self._standing(table).take(pa.array(at))
         blank = np.zeros((rows, self._runtime.layout(table).size), np.uint16)
         frame = Frame(table, self._unit, first, rows, blank)
-        if owner:
-            above = self._owners(table, owner, part, rows)
+        if self._runtime.model.family.owner_of(table):
+            above = self._owners(table, at, rows)
             ones = np.ones(rows, np.int64)
             steering = steer_known(self._runtime, self._plan, frame, part, child, self._beat)
             spec = self._plan.spec
@@ -66,41 +69,42 @@ class _Known:
         else:
             settle_known(self._runtime, self._plan, frame, part, child, self._beat)
         if part is not None:
-            self._put_in_order(frame, part)
-            drawn = set(frame.guides) if self._plan.spec.fill_missing else set()
-            for name in part.column_names:
-                values = combined(part.column(name))
-                if not (values.null_count and name in drawn):
-                    frame.columns[name] = values
+            self._put_in(frame, part)
         return frame
 
-    def _owners(self, table: str, owner: str, part: pa.Table | None, count: int) -> Frame:
+    def _standing(self, table: str) -> pa.Table:
+        rows = standing_rows(self._runtime.model, self._plan.stands, self._plan.seeds, table)
+        assert rows is not None
+        return rows
+
+    def _owners(self, table: str, at: Ints | None, rows: int) -> Frame:
         """Return an owner for each row: the one it refers to if that is known, or a stand-in."""
         model, plan = self._runtime.model, self._plan
         key = model.family[table].owner
         assert key is not None
-        rows = standing_rows(model, plan.stands, plan.seeds, owner)
-        found = None if part is None else parents_of(key, part, rows)
-        if found is None or rows is None or (found < 0).any():
-            if owner in model.kept:
-                rng = generator(plan.spec.seed, owner, self._unit, f"owners of {table}")
-                rows = model.kept[owner]
-                found = rng.integers(0, len(rows), count)
-            else:
-                return self.frame(owner, None, count, child=table)
-        if owner in model.kept:
-            frame = Frame(owner, self._unit, 0, count, model.kept_codes[owner][found])
-            held = rows.take(pa.array(found))
-            frame.columns = {name: combined(held.column(name)) for name in held.column_names}
-            return frame
-        return self.frame(owner, rows.take(pa.array(found)), count, child=table)
+        owner, named = key.parent_table, plan.named.get(str(key))
+        found = None if at is None or named is None else named[at]
+        known = found is not None and bool((found >= 0).all())
+        if owner not in model.kept:
+            return self.frame(owner, found if known else None, rows, child=table)
+        if found is None or not known:
+            rng = generator(plan.spec.seed, owner, self._unit, f"owners of {table}")
+            found = rng.integers(0, len(model.kept[owner]), rows)
+        frame = Frame(owner, self._unit, 0, rows, model.kept_codes[owner][found], known=True)
+        held = model.kept[owner].take(pa.array(found))
+        frame.columns = {name: combined(held.column(name)) for name in held.column_names}
+        return frame
 
-    def _put_in_order(self, frame: Frame, part: pa.Table) -> None:
-        """Let the order numbers of the frame be those of a given order column."""
+    def _put_in(self, frame: Frame, part: pa.Table) -> None:
+        """Put the cells of `part` into the frame as they are, those to be filled apart."""
         sequence = self._runtime.model.family[frame.table].sequence
-        if sequence is None or sequence.order not in part.column_names:
-            return
-        numbers, missing = to_numbers(combined(part.column(sequence.order)), sequence.order)
-        assert frame.order is not None
-        counted = sequence.counted(numbers.astype(np.int64))
-        frame.order = np.where(missing, frame.order, counted)
+        if sequence is not None and sequence.order in part.column_names:
+            numbers, missing = to_numbers(combined(part.column(sequence.order)), sequence.order)
+            assert frame.order is not None
+            counted = sequence.counted(numbers.astype(np.int64))
+            frame.order = np.where(missing, frame.order, counted)
+        filled = set(frame.guides) if self._plan.spec.fill_missing else set[str]()
+        for name in part.column_names:
+            values = combined(part.column(name))
+            if not (values.null_count and name in filled):
+                frame.columns[name] = values

@@ -92,10 +92,12 @@ def _check_order(runtime: Runtime, table: str, sequence: Sequence, demand: Deman
     if first.base:
         return  # it counts from a date of each owner's own
     low, high = _order_ends(demand, sequence)
-    least, most = (int(end) for end in Guide.domain(first.codec))
-    if low > max(sequence.high, int(sequence.counted(np.array([most]))[0])) or high < int(
-        sequence.counted(np.array([least]))[0]
-    ):
+    least, most = -_FAR, sequence.high
+    if not first.base:  # else it is a distance from a column of the owner
+        ends = np.array([int(end) for end in Guide.domain(first.codec)], np.int64)
+        least, last = sequence.counted(ends).tolist()
+        most = max(most, last)
+    if low > most or high < least:
         rule = "the model knows no value in this range"
         raise condition_error(table, demand.column, rule, rows_of=demand.rows_of)
 

@@ -62,7 +62,7 @@ def stands_of(
 
 
 def standing_rows(
-    model: FittedModel, stands: dict[str, Stand], seeds: dict[str, pa.Table], table: str
+    model: FittedModel, stands: Mapping[str, Stand], seeds: Mapping[str, pa.Table], table: str
 ) -> pa.Table | None:
     """Return the rows of `table` that references of given rows may name, None if there are none."""
     if table in model.kept:
@@ -84,7 +84,7 @@ def parents_of(key: ForeignKey, rows: pa.Table, parents: pa.Table | None) -> Int
 
 
 def _check_given(
-    model: FittedModel, stands: dict[str, Stand], seeds: dict[str, pa.Table], table: str
+    model: FittedModel, stands: Mapping[str, Stand], seeds: Mapping[str, pa.Table], table: str
 ) -> None:
     """Raise InvalidArgumentError unless all references of given rows name standing rows."""
     rows, owner = stands[table].rows, model.family[table].owner
@@ -135,18 +135,33 @@ def _check_existing(model: FittedModel, table: str, rows: pa.Table, given: bool)
         raise _bad(table, missing[0], rule)
 
 
-def held_parents(
-    model: FittedModel, stands: dict[str, Stand], seeds: dict[str, pa.Table]
-) -> dict[str, npt.NDArray[np.bool_]]:
+def named_parents(
+    model: FittedModel, stands: Mapping[str, Stand], seeds: Mapping[str, pa.Table]
+) -> dict[str, Ints]:
+    """Return by reference the standing parent of each standing row, below 0 for none."""
+    named = {}
+    for table, stand in stands.items():
+        structure = model.family[table]
+        keys = [link.key for link in structure.links]
+        keys += [structure.owner] if structure.owner else []
+        for key in keys:
+            parents = standing_rows(model, stands, seeds, key.parent_table)
+            found = parents_of(key, stand.rows, parents)
+            if found is not None:
+                named[str(key)] = found
+    return named
+
+
+def held_parents(model: FittedModel, plan: SamplePlan) -> dict[str, npt.NDArray[np.bool_]]:
     """Return by reference which standing parents have the only child that they may have."""
     held = {}
-    for name, stand in stands.items():
-        structure = model.family[name]
+    for table in plan.stands:
+        structure = model.family[table]
         single = [link.key for link in structure.links if link.unique]
         single += [structure.owner] if structure.owner and structure.once else []
         for key in single:
-            parents = standing_rows(model, stands, seeds, key.parent_table)
-            found = parents_of(key, stand.rows, parents)
+            parents = standing_rows(model, plan.stands, plan.seeds, key.parent_table)
+            found = plan.named.get(str(key))
             if found is not None and parents is not None:
                 mask = np.zeros(len(parents), np.bool_)
                 mask[found[found >= 0]] = True

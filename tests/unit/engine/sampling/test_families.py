@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.unit.engine.conftest import World, learn, shop, world
+from tests.unit.engine.conftest import World, learn, world
 
 from syntheflow_server.domain.errors import InvalidArgumentError, UnsupportedError
 from syntheflow_server.engine import FittedModel, Sampler, SampleSpec, holdout_rows, load
@@ -17,6 +17,42 @@ from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.spec import Condition
 
 Tables = Mapping[str, pa.Table]
+
+
+def store() -> World:
+    """Customers > orders (dated) > lines with a composite key; a tree of employees."""
+    rng = np.random.default_rng(1)
+    owner = np.repeat(np.arange(150), rng.integers(1, 6, 150))
+    lines = [(o, p) for o in range(len(owner)) for p in rng.permutation(20)[: 1 + o % 4]]
+    days = [date(2020, 1, 1) + timedelta(int(d)) for d in rng.integers(0, 900, len(owner))]
+    names = np.array([f"C{i:03d}x" for i in range(150)])
+    tables = {
+        "customer": {"id": names, "city": rng.choice(["Oslo", "Rome", "Kyiv"], 150)},
+        "employee": {"id": np.arange(8) + 10, "boss": [None, 10, 10, 11, 11, 12, 12, 13]},
+        "product": {"id": np.arange(20) + 1, "price": np.round(rng.gamma(2, 9, 20), 2)},
+        "order": {
+            "id": np.arange(len(owner)) + 1000,
+            "customer": names[owner],
+            "seller": rng.integers(10, 18, len(owner)),
+            "day": pa.array(days, pa.date32()),
+        },
+        "line": {
+            "order": [1000 + o for o, _ in lines],
+            "product": [int(p) + 1 for _, p in lines],
+            "amount": rng.integers(1, 9, len(lines)),
+        },
+    }
+    keys = {"line": "order, product"}
+    return world(
+        {name: (pa.table(columns), keys.get(name, "id")) for name, columns in tables.items()},
+        [
+            "employee(boss) -> employee(id)",
+            "order(customer) -> customer(id)",
+            "order(seller) -> employee(id)",
+            "line(order) -> order(id)",
+            "line(product) -> product(id)",
+        ],
+    )
 
 
 def rows_of(made: World) -> dict[str, pa.Table]:
@@ -31,17 +67,17 @@ def rows_of(made: World) -> dict[str, pa.Table]:
 
 @pytest.fixture(scope="module")
 def real() -> dict[str, pa.Table]:
-    return rows_of(shop())
+    return rows_of(store())
 
 
 @pytest.fixture(scope="module")
 def model() -> FittedModel:
-    return learn(shop())
+    return learn(store())
 
 
 @pytest.fixture(scope="module")
 def keeping() -> FittedModel:
-    return learn(shop(), keep=("product", "employee"))
+    return learn(store(), keep=("product", "employee"))
 
 
 def make(
@@ -96,7 +132,7 @@ def test_a_kept_table_comes_out_row_for_row_and_others_refer_to_it(keeping, real
         out = make(fitted, scale=0.5)
         assert out["product"].equals(real["product"])
         assert out["employee"].equals(real["employee"])
-        assert len(out["customer"]) == 30
+        assert len(out["customer"]) == 75
 
 
 def test_asking_for_other_rows_of_a_kept_table_is_an_error_that_says_so(keeping):
@@ -110,9 +146,9 @@ def test_asking_for_other_rows_of_a_kept_table_is_an_error_that_says_so(keeping)
 
 def test_a_kept_table_may_only_refer_to_kept_ones():
     with pytest.raises(InvalidArgumentError, match=r"keep: table 'order'.*'customer'"):
-        learn(shop(), keep=("order",))
+        learn(store(), keep=("order",))
     with pytest.raises(InvalidArgumentError, match="no such table"):
-        learn(shop(), keep=("absent",))
+        learn(store(), keep=("absent",))
 
 
 def test_a_kept_owner_has_about_as_many_children_as_the_real_row():
@@ -137,13 +173,13 @@ def test_a_kept_owner_has_about_as_many_children_as_the_real_row():
 
 
 def test_numbers_of_rows_can_be_asked_of_a_kept_table():
-    parents = pa.table({"id": np.arange(40)})
-    owner = np.repeat(np.arange(40), np.arange(40) % 6 + 1)
+    parents = pa.table({"id": np.arange(150)})
+    owner = np.repeat(np.arange(150), np.arange(150) % 6 + 1)
     rows = pa.table({"id": np.arange(len(owner)), "parent": owner, "v": owner % 7})
     made = world({"p": (parents, "id"), "c": (rows, "id")}, ["c(parent) -> p(id)"])
     fitted = learn(made, keep=("p",))
     out = make(fitted, conditions={"p": (Condition(rows_of="c", low=5, high=6),)})
-    assert set(children(out, "c", "parent", list(range(40)))) <= {5, 6}
+    assert set(children(out, "c", "parent", list(range(150)))) <= {5, 6}
 
 
 # Given rows
@@ -180,7 +216,7 @@ def test_given_references_must_name_rows_that_are_there(model, real):
         make(model, {"order": given.select(["customer", "day"])})
     with pytest.raises(InvalidArgumentError, match="they belong to rows of 'customer'"):
         make(model, {"order": given.select(["day"])})
-    known = real["customer"].slice(30)
+    known = real["customer"].slice(100)
     with pytest.raises(InvalidArgumentError, match="10 rows refer to no row of 'customer'"):
         make(model, {"order": given.select(["customer", "day"]), "customer": known})
 
@@ -204,16 +240,16 @@ def test_new_rows_belong_to_and_refer_to_existing_ones(model, real):
 
 def test_a_database_grows_and_no_key_meets_an_existing_one(model, real):
     out = make(model, existing=real, scale=0.2)
-    assert {name: len(rows) for name, rows in out.items()}["customer"] == 12
+    assert {name: len(rows) for name, rows in out.items()}["customer"] == 30
     assert min(out["product"].column("id").to_pylist()) == 21
-    assert len(out["order"]) == pytest.approx(0.2 * len(real["order"]), abs=12)
+    assert len(out["order"]) == pytest.approx(0.2 * len(real["order"]), abs=25)
 
 
 def test_composite_keys_avoid_those_that_existing_rows_have(model, real):
     existing = {name: real[name] for name in ("customer", "order", "product", "line", "employee")}
     none = dict.fromkeys(("customer", "order", "product", "employee"), 0)
-    out = make(model, existing=existing, rows={**none, "line": 700})
-    assert len(out["line"]) == 700
+    out = make(model, existing=existing, rows={**none, "line": 1500})
+    assert len(out["line"]) == 1500
 
 
 def test_existing_rows_must_tell_their_keys(model, real):
