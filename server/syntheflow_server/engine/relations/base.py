@@ -20,10 +20,19 @@ State = tuple[dict[str, Any], Arrays]
 
 
 class Ref(NamedTuple):
-    """A column of the row itself (`above` 0), of its owner (1), of the owner's owner (2)."""
+    """A column of the row itself (`above` 0), of its owner (1), of the owner's owner (2).
+
+    With `link`, the text of a reference of the row, a column of the row that it refers to.
+    """
 
     column: str
     above: int = 0
+    link: str = ""
+
+    @property
+    def near(self) -> bool:
+        """True for a column of the row itself."""
+        return not self.above and not self.link
 
 
 Given = Mapping[Ref, pa.Array]
@@ -102,9 +111,13 @@ def quoted(names: Iterable[str | Ref]) -> str:
     """Return names of columns for a sentence: 'a', 'b' and the owner's 'c'."""
     words = []
     for name in names:
-        above = isinstance(name, Ref) and name.above
         column = name.column if isinstance(name, Ref) else name
-        words.append(f"the owner's {column!r}" if above else repr(column))
+        if isinstance(name, Ref) and name.link:
+            words.append(f"{column!r} of the row that it refers to by {name.link}")
+        elif isinstance(name, Ref) and name.above:
+            words.append(f"the owner's {column!r}")
+        else:
+            words.append(repr(column))
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 

@@ -1,4 +1,4 @@
-"""Columns of owned rows that repeat what the owner holds: a ship address, a billing city."""
+"""Columns that repeat what the owner, or a row referred to, holds: a ship address, a price."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ALL = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Copied(Relation):
-    """The made column is the owner's; or, where the first hidden column says so, the second."""
+    """The made column is the other row's; where the first hidden column says no, the second."""
 
     kind: ClassVar[str] = "copied"
 
@@ -74,12 +74,13 @@ class Copied(Relation):
 
 
 def find(sample: Sight, free: tuple[str, ...]) -> list[Copied]:
-    """Return the copies of owners' columns that at least half of the sample's rows hold.
+    """Return the copies of columns of owners and linked rows that half of the sample's rows hold.
 
-    Half of the rows must agree beyond those that would agree with any owner.
+    Half of the rows must agree beyond those that would agree with any such row.
     """
     found = []
-    if sample.count < _FEW_ROWS or not sample.above:
+    others = (*sample.above, *sample.beside)
+    if sample.count < _FEW_ROWS or not others:
         return []
     mixed = pa.array(np.random.default_rng(0).permutation(sample.count))
     for name in free:
@@ -87,7 +88,7 @@ def find(sample: Sight, free: tuple[str, ...]) -> list[Copied]:
         if codes_of(mine)[1] < 2:
             continue
         best: tuple[float, float, Ref] | None = None
-        for ref in sample.above:
+        for ref in others:
             if sample.column(ref).type != column.type:
                 continue
             theirs = sample.get(ref)

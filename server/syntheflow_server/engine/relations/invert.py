@@ -50,6 +50,9 @@ def refusal(relation: Relation, asked: set[str], fixed: set[str]) -> str:
     if isinstance(relation, Linear) and relation.product:
         possible = told and len(needs - fixed) <= 1
         rule = f"it is the product of {others}; give values of these instead"
+    elif any(ref.link for ref in relation.needs):
+        possible = told
+        rule = f"it is {others} of the row referred to; give values of it instead"
     elif isinstance(relation, Composed):
         possible = told and splits(relation)
         rule = f"it is composed of {others}; give values of these instead"
