@@ -33,6 +33,10 @@ from syntheflow_server.engine.sampling.unique import settle_keys
 Ints = npt.NDArray[np.int64]
 ColumnOf = Callable[[Frame, str], pa.Array]
 _MOST_ROWS = 1 << 32
+_NOBODY, _ANYBODY = -1, -2
+"""Instead of a code: the row has no parent; the row has one, whichever is left."""
+_FEW_PARENTS = 100
+_MOST_FLIPPED = 0.05
 
 
 class Resolver:
@@ -149,13 +153,17 @@ class Resolver:
     def _coded(self, frame: Frame, link: Link) -> Ints:
         index = self._plan.parents[str(link.key)]
         wanted = self._wanted(frame, link)
-        rows = np.flatnonzero(wanted >= 0)
         result = np.full(frame.rows, -1)
         seed = self._plan.spec.seed
         stubs = self._stubs(frame, link, index)
+        rng = generator(seed, frame.table, frame.unit, f"link {link.key}")
+        if index.stubs:
+            whole = frame.rows == self._plan.table_rows[frame.table]
+            exact = whole or len(index.ends) <= _FEW_PARENTS
+            wanted = _as_many(wanted, len(stubs), exact=exact, rng=rng)
+        rows = np.flatnonzero(wanted != _NOBODY)
         if not len(rows) or not index.stubs:
             return result
-        rng = generator(seed, frame.table, frame.unit, f"link {link.key}")
         if len(stubs) > len(rows):
             stubs = stubs[rng.permutation(len(stubs))[: len(rows)]]
         elif len(stubs) < len(rows):
@@ -173,7 +181,7 @@ class Resolver:
         return result
 
     def _wanted(self, frame: Frame, link: Link) -> Ints:
-        """Return the code of the parent that each row asks for, -1 for none."""
+        """Return the code of the parent that each row asks for, _NOBODY for none."""
         piece = self._runtime.piece(frame.table, PieceKind.LINK, str(link.key))
         assert piece.link is not None
         codes = frame.codes[:, piece.where].astype(np.int64)
@@ -249,6 +257,27 @@ class Resolver:
         rows = np.arange(self._plan.places(link.key.parent_table))
         values = self.key_values(link.key.parent_table, theirs, rows)
         return to_numbers(values, theirs)[0].astype(np.int64)
+
+
+def _as_many(wanted: Ints, stubs: int, *, exact: bool, rng: np.random.Generator) -> Ints:
+    """Return `wanted` with as many rows that have a parent as there are stubs.
+
+    So the share of missing references and the parents' degrees are the real ones. A unit
+    whose rows differ by more from the others keeps what they say, unless a few parents,
+    whose degrees are plain to see, would miss it.
+    """
+    if not (wanted == _NOBODY).any():
+        return wanted
+    linked = wanted != _NOBODY
+    excess = int(linked.sum()) - stubs
+    if not exact:
+        most = int(_MOST_FLIPPED * len(wanted)) + 1
+        excess = min(max(excess, -most), most)
+    chosen = np.flatnonzero(linked if excess > 0 else ~linked)
+    chosen = chosen[rng.permutation(len(chosen))[: abs(excess)]]
+    result = wanted.copy()
+    result[chosen] = _NOBODY if excess > 0 else _ANYBODY
+    return result
 
 
 def match(

@@ -52,7 +52,7 @@ class SamplePlan:
     """Everything the units of one request share; grows only with tables that are referred to.
 
     It serves the rows of `tables` alone; `table_rows` knows of these, of what they depend
-    on, and of all roots.
+    on, and of all roots. `counts` are the numbers of rows of an owned table by owner row.
 
     Units are numbered root table by root table. Beyond `unit_count` lie the units of
     `unbounded` tables past their size: number `unit_count + k + b * len(unbounded)` is
@@ -78,6 +78,7 @@ class SamplePlan:
     rooms: dict[str, Ints] = field(default_factory=dict)
     shares: dict[str, Share] = field(default_factory=dict)
     parts_before: dict[str, Ints] = field(default_factory=dict)
+    counts: dict[str, Ints] = field(default_factory=dict)
     parents: dict[str, ParentIndex] = field(default_factory=dict)
     levels: dict[str, LevelIndex] = field(default_factory=dict)
     keys: dict[str, dict[str, pa.Array]] = field(default_factory=dict)
@@ -253,6 +254,7 @@ class SamplePlan:
             "owner_of": dict(self.owner_of),
             "stands": {name: stand.silent for name, stand in self.stands.items()},
         }
+        arrays |= {f"counts/{name}": value for name, value in self.counts.items()}
         tensors = {
             name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()
         }
@@ -295,6 +297,8 @@ class SamplePlan:
                 plan.seeds[rest] = table_from_bytes(value)
             elif kind == "stand":
                 found[rest] = Stand(table_from_bytes(value), facts["stands"][rest])
+            elif kind == "counts":
+                plan.counts[rest] = value
             elif kind == "key":
                 table, column = facts["keys"][int(rest)]
                 plan.keys.setdefault(table, {})[column] = _mapped(value)

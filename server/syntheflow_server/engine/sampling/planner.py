@@ -14,7 +14,7 @@ from syntheflow_server.engine.graph.codes import code_inputs
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat, Check
-from syntheflow_server.engine.sampling.crowds import spread_like
+from syntheflow_server.engine.sampling.crowds import paired, spread_like, unpaired
 from syntheflow_server.engine.sampling.demands import checked_seeds, demands_of, refuse
 from syntheflow_server.engine.sampling.keeper import KeyKeeper
 from syntheflow_server.engine.sampling.lost import check_orphans
@@ -24,12 +24,7 @@ from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.room import tree_of
 from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
 from syntheflow_server.engine.sampling.settle import check_demands
-from syntheflow_server.engine.sampling.shares import (
-    UNLIMITED,
-    parts_by_multiplier,
-    share_of,
-    taken_below,
-)
+from syntheflow_server.engine.sampling.shares import UNLIMITED, shared_out
 from syntheflow_server.engine.sampling.sizes import Sizes, Units
 from syntheflow_server.engine.sampling.spec import SampleSpec, condition_error
 from syntheflow_server.engine.sampling.standing import (
@@ -189,8 +184,9 @@ def _index(units: Units, table: str, needs: Needs) -> None:
         name = str(link.key)
         codes, amounts = _joined(made[name]), _joined(degrees[name])
         if link.kind is LinkKind.LEVELS:
-            units.plan.levels[name] = tree_of(units, link, codes, amounts)
+            units.plan.levels[name] = tree_of(units, link, *_like_tree(units, codes, amounts, link))
         else:
+            amounts = _like_crowd(units, amounts, link)
             units.plan.parents[name] = _parents(units.plan, codes, amounts, link)
 
 
@@ -198,11 +194,7 @@ def _codes(unit: Unit, table: str, link: Link) -> Ints:
     frame = unit.frame(table)
     if link.kind is LinkKind.LEVELS:
         piece = unit.runtime.piece(table, PieceKind.LEVEL, str(link.key))
-        levels = frame.codes[:, piece.start].astype(np.int64)
-        if real := unit.runtime.model.family[table].crowds.get(str(link.key)):
-            rng = generator(unit.plan.spec.seed, table, unit.block, f"level {link.key}")
-            levels = spread_like(real, levels, rng, blur=False)
-        return levels
+        return frame.codes[:, piece.start].astype(np.int64)
     inputs = code_inputs(frame.codes, frame.owner_codes(), unit.runtime.code_tokens(link))
     return unit.runtime.model.codebooks[str(link.key)].assign(inputs)
 
@@ -216,10 +208,35 @@ def _degrees(unit: Unit, table: str, link: Link) -> Ints:
     held = unit.plan.held.get(str(link.key))
     if held is not None and frame.silent:
         degrees = np.where(held[frame.row_numbers], 0, degrees)  # they have their only one
-    real = unit.runtime.model.family[table].crowds.get(str(link.key))
-    if real and link.kind is LinkKind.CODED:
-        return spread_like(real, degrees, rng)
     return np.maximum(degrees, 0)
+
+
+def _chosen(plan: SamplePlan, table: str) -> bool:
+    """Return whether rows of `table` are others than really, by the request's choice."""
+    asked = plan.spec.conditions.get(table) or table in plan.seeds or plan.given(table)
+    return bool(asked) or bool(plan.silent(table)) or plan.natural(table)
+
+
+def _like_crowd(units: Units, degrees: Ints, link: Link) -> Ints:
+    """Return the degrees of all parents in the shape of the real ones.
+
+    Not where something is asked of the parents: they are others than the real ones.
+    """
+    plan, table = units.plan, link.key.parent_table
+    real = units.runtime.model.family[table].crowds.get(str(link.key))
+    if not real or _chosen(plan, table):
+        return degrees
+    return spread_like(real, degrees, generator(plan.spec.seed, table, 0, f"crowd {link.key}"))
+
+
+def _like_tree(units: Units, levels: Ints, degrees: Ints, link: Link) -> tuple[Ints, Ints]:
+    """Return levels and degrees of a small table's rows as the real ones have them together."""
+    plan, table = units.plan, link.key.parent_table
+    real = units.runtime.model.family[table].crowds.get(str(link.key))
+    if not real or _chosen(plan, table):
+        return levels, degrees
+    rng = generator(plan.spec.seed, table, 0, f"crowd {link.key}")
+    return unpaired(spread_like(real, paired(levels, degrees), rng))
 
 
 def _joined(parts: list[Ints]) -> Ints:
@@ -231,17 +248,16 @@ def _parents(plan: SamplePlan, codes: Ints, degrees: Ints, link: Link) -> Parent
     rows = plan.table_rows[link.key.child_table]
     stubs = round(rows * (1 - link.null_share))
     cap = 1 if link.unique else UNLIMITED
-    degrees = np.minimum(degrees, cap)
-    share = share_of(parts_by_multiplier(degrees, cap), stubs, cap, exact=True)
-    if not len(degrees) or share.target < stubs:
+    counts = shared_out(np.minimum(degrees, cap), stubs, cap)
+    had = int(counts.sum())
+    if had < stubs:
         if not link.nullable and stubs:
             rule = (
                 f"rows: {stubs} rows of {link.key.child_table!r} need rows of"
-                f" {link.key.parent_table!r} to refer to, but only {share.target} can be had;"
+                f" {link.key.parent_table!r} to refer to, but only {had} can be had;"
                 f" ask for more rows of {link.key.parent_table!r}"
             )
             fault = Violation(field="rows", table=link.key.parent_table, rule=rule)
             raise InvalidArgumentError(rule, reason="ROWS_INVALID", violations=(fault,))
-        stubs = share.target if len(degrees) else 0
-    ends = taken_below(np.cumsum(share.parts(degrees)), share.total, stubs)
-    return ParentIndex(ends, codes, stubs)
+        stubs = had
+    return ParentIndex(np.cumsum(counts), codes, stubs)

@@ -85,3 +85,27 @@ def share_of(sums: Ints, expected: int, cap: int, *, exact: bool) -> Share:
 def parts_by_multiplier(proposed: Ints, cap: Ints | int) -> Ints:
     """Return the sum of parts for each of MULTIPLIERS."""
     return np.array([parts_of(proposed, m, cap).sum() for m in MULTIPLIERS], np.int64)
+
+
+def shared_out(
+    proposed: Ints, expected: int, cap: int, floor: int = 0, room: Ints | int | None = None
+) -> Ints:
+    """Return counts [n] of `expected` in total (fewer if the cap forbids it), close to `proposed`.
+
+    No count falls below `floor` as long as the total allows it; `room` [n] is the cap of
+    each, if they differ.
+    """
+    limits = np.broadcast_to(np.asarray(cap if room is None else room, np.int64), len(proposed))
+    if floor * len(proposed) > expected or limits.min(initial=floor) < floor:
+        floor = 0
+    target = expected - floor * len(proposed)
+    for multiplier in MULTIPLIERS:
+        most = limits if multiplier == 0 else np.minimum(proposed * multiplier, limits)
+        open_ended = multiplier == 0 and cap >= UNLIMITED
+        parts = np.ones(len(proposed), np.int64) if open_ended else np.maximum(most - floor, 0)
+        total = int(parts.sum())
+        if total >= target or (cap >= UNLIMITED and total):
+            break
+    target = target if cap >= UNLIMITED and total else min(target, total)
+    ends = taken_below(np.cumsum(parts), total, target)
+    return floor + np.diff(ends, prepend=0)

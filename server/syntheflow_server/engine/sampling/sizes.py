@@ -10,6 +10,7 @@ import numpy.typing as npt
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat
+from syntheflow_server.engine.sampling.counting import count_rows
 from syntheflow_server.engine.sampling.plan import SamplePlan, of_existing
 from syntheflow_server.engine.sampling.room import room_of
 from syntheflow_server.engine.sampling.runtime import Runtime
@@ -158,6 +159,8 @@ class Sizes:
         return round(plan.table_rows[owner] * real / owners) if real else 0
 
     def _share(self, table: str, owner: str, cap: int) -> None:
+        if count_rows(self._units, table, owner, cap):
+            return
         plan, spec = self._plan, self._plan.spec
         sums, silent = [], []
         for unit in self._units.over(table):

@@ -24,7 +24,9 @@ from syntheflow_server.engine.sampling.runtime import Runtime
 
 Ints = npt.NDArray[np.int64]
 ColumnOf = Callable[[Frame, str], pa.Array]
-_SWAPS = 12
+_SWAPS = 40
+_OFFERS = 32
+_MOST_SWAPS = 4096
 _DRAWS = 24
 _LITTLE = 1e-6
 
@@ -229,17 +231,30 @@ class _Keys:
             bad = np.flatnonzero(self.repeats())
             if not len(bad):
                 return
-            other = self.rng.permutation(self.frame.rows)[: len(bad)]
-            bad = bad[self.rng.permutation(len(bad))[: len(other)]]
-            apart = ~np.isin(other, bad)
-            if (groups := self._groups(link)) is not None:
-                apart &= groups[parents[bad]] == groups[parents[other]]
-            bad, other = bad[apart], other[apart]
+            bad, other = self._offers(link, self.rng.permutation(bad)[:_MOST_SWAPS])
             before = parents.copy()
             parents[bad], parents[other] = before[other], before[bad]
             worse = self.repeats_any()
             undo = worse[bad] | worse[other]
             parents[bad[undo]], parents[other[undo]] = before[bad[undo]], before[other[undo]]
+
+    def _offers(self, link: Link, bad: Ints) -> tuple[Ints, Ints]:
+        """Return rows of `bad`, and for each another row with which it may change parents."""
+        parts, place = self.ids(), 1 + self.links.index(link)
+        held = np.sort(_mixed(parts))
+        other = self.rng.integers(0, self.frame.rows, (len(bad), _OFFERS))
+        mine = [part[bad][:, None] for part in parts]
+        theirs = [part[other] for part in parts]
+        mine[place], theirs[place] = theirs[place], mine[place]
+        free = ~(_within(_mixed(mine), held) | _within(_mixed(theirs), held))
+        if (groups := self._groups(link)) is not None:
+            parents = self.frame.parents[str(link.key)]
+            free &= groups[parents[bad]][:, None] == groups[parents[other]]
+        chosen = other[np.arange(len(bad)), free.argmax(axis=1)]
+        some = free.any(axis=1) & ~np.isin(chosen, bad)
+        bad, chosen = bad[some], chosen[some]
+        chosen, once = np.unique(chosen, return_index=True)
+        return bad[once], chosen
 
     def repeats_any(self) -> npt.NDArray[np.bool_]:
         """Return which rows share their key with any other row."""
@@ -355,6 +370,22 @@ def repeated(parts: list[Ints]) -> npt.NDArray[np.bool_]:
     result = np.zeros(len(order), bool)
     result[order[1:]] = same
     return result
+
+
+def _mixed(parts: list[Ints]) -> npt.NDArray[np.uint64]:
+    """Return one number for what all parts, of shapes that go together, say."""
+    mixed = np.zeros(1, np.uint64)
+    for part in parts:
+        mixed = (mixed ^ part.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed = mixed ^ (mixed >> np.uint64(29))
+    return mixed
+
+
+def _within(numbers: npt.NDArray[np.uint64], held: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+    """Return which numbers are among the sorted `held`."""
+    place = np.minimum(np.searchsorted(held, numbers), len(held) - 1)
+    found: npt.NDArray[np.bool_] = held[place] == numbers
+    return found
 
 
 def _numbered(values: pa.Array) -> Ints:

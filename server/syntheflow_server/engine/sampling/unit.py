@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat
-from syntheflow_server.engine.sampling.crowds import spread_like
 from syntheflow_server.engine.sampling.draw import draw_children, draw_root
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.known import kept_frame, stand_frame
@@ -84,7 +83,7 @@ class Unit:
 
     def _owned(self, table: str, owner: str) -> Frame:
         above = self.frame(owner)
-        counts = self.proposed(table)
+        counts = self._fixed(table, above)
         key = of_existing(table) if above.silent else table
         if share := self.plan.shares.get(key):
             before = int(self.plan.parts_before[key][self.block])
@@ -96,6 +95,12 @@ class Unit:
             rows = Frame(table, above.unit, first, int(counts.sum()), _NO_CODES)
             steering = steer_owned(self.runtime, self.plan, rows, self._beat)
         return draw_children(self.runtime, table, spec, above, first, counts, self._beat, steering)
+
+    def _fixed(self, table: str, above: Frame) -> Ints:
+        """Return the owners' numbers of rows that the plan holds, or else those of their own."""
+        if table not in self.plan.counts:
+            return self.proposed(table)
+        return self.plan.counts[table][above.first_row : above.first_row + above.rows]
 
     def proposed(self, table: str) -> Ints:
         """Return how many rows of `table` each owner row in this unit would have by itself."""
@@ -109,8 +114,6 @@ class Unit:
         if self.plan.given(table):
             return np.zeros(above.rows, np.int64)  # its rows are given
         counts, _ = decode_numbers(piece.codec, above.codes[:, piece.where], rng)
-        if real := family[above.table].crowds.get(table):
-            counts = spread_like(real, counts, rng)
         if family[table].always:
             counts = np.ones(above.rows, np.int64)
         held = self.plan.held.get(str(family[table].owner))

@@ -24,6 +24,7 @@ from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, analyse
 from syntheflow_server.engine.training.checkpoints import Checkpoints, fingerprint
+from syntheflow_server.engine.training.crowds import with_crowds
 from syntheflow_server.engine.training.encode import Encoded, Encoder, learn_support
 from syntheflow_server.engine.training.holdout import holdout_of
 from syntheflow_server.engine.training.inclusion import with_inclusions
@@ -112,7 +113,7 @@ def fit(
     trained = _train_all(analysis, encoded, held, settings, progress, kept, old)
     for name, all_rows in whole.items():
         held[name] = hidden[name] = all_rows.held
-    family = _family(analysis, encoded, whole)
+    family = with_crowds(_family(analysis, encoded, whole), analysis, holders)
     models = {}
     for name in family.order:
         table = schema.table(name)
