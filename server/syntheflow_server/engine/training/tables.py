@@ -121,9 +121,7 @@ def _untrained(
         torch.manual_seed(seed)
         relatives = kin.network() if kin else None
     width = WIDTH if relatives is not None else 0
-    network = TableNetwork.create(
-        tokens, counts, seed, context_width=width, any_given=True
-    )
+    network = TableNetwork.create(tokens, counts, seed, context_width=width, any_given=True)
     network.eval()
     return network, relatives
 
@@ -209,10 +207,10 @@ class KinReader:
         self._grand_rows = analysis.owners(owner) if grand else None
         sequence = structure.sequence
         self.history = sequence is not None and not sequence.long
-        self._points = history.points(self._mine.codes)
+        self._width = history.width
         mean_count = len(siblings.owner) / max(1, len(np.unique(siblings.owner)))
         self.latent = mean_count >= _LATENT_MEAN
-        self._pooled, self._running = self._means()
+        self._pooled, self._running = self._means(history)
         self._left = self._remaining()
 
     def network(self) -> RelativesNetwork:
@@ -221,28 +219,36 @@ class KinReader:
             self._owner.layout.tokens,
             self._grand.layout.tokens if self._grand else None,
             self._mine.layout.tokens if self.history else None,
-            self._points.shape[1],
+            self._width,
             latent=self.latent,
         )
 
-    def _means(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return the mean point of all siblings by owner, and of the earlier ones by row."""
-        siblings = self._siblings
+    def _means(
+        self, history: Featurizer
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return the mean point of all siblings by owner, and of the earlier ones by row.
+
+        Coordinate by coordinate: all points of a large table at once would be its largest
+        matrix.
+        """
+        siblings, codes = self._siblings, self._mine.codes
         owners = int(siblings.owner.max(initial=-1)) + 1
-        sums = np.zeros((owners, self._points.shape[1]), np.float32)
-        np.add.at(sums, siblings.owner, self._points)
-        counts = np.maximum(np.bincount(siblings.owner, minlength=owners), 1)[:, None]
-        running = np.zeros((1, self._points.shape[1]), np.float32)
-        if self.history:
-            ordered = self._points[siblings.order].astype(np.float64)
-            total = np.cumsum(ordered, axis=0) - ordered
-            begins = np.flatnonzero(siblings.position[siblings.order] == 0)
-            lengths = np.diff(np.append(begins, len(ordered)))
-            total -= np.repeat(total[begins], lengths, axis=0)
-            running = np.empty_like(self._points)
-            running[siblings.order] = total
-            running /= np.maximum(siblings.position, 1)[:, None]
-        return (sums / counts).astype(np.float32), running
+        counts = np.maximum(np.bincount(siblings.owner, minlength=owners), 1)
+        pooled = np.zeros((owners, history.width), np.float32)
+        running = np.zeros((len(codes) if self.history else 1, history.width), np.float32)
+        begins = np.flatnonzero(siblings.position[siblings.order] == 0)
+        lengths = np.diff(np.append(begins, len(codes)))
+        earlier = np.maximum(siblings.position[siblings.order], 1)
+        columns = [(i, part) for i, table in enumerate(history.tables) for part in table.T]
+        for place, (token, part) in enumerate(columns):
+            points = part.astype(np.float64).take(codes[:, token])
+            pooled[:, place] = np.bincount(siblings.owner, points, owners) / counts
+            if self.history:
+                ordered = points[siblings.order]
+                total = np.cumsum(ordered) - ordered
+                total -= np.repeat(total[begins], lengths)
+                running[siblings.order, place] = total / earlier
+        return pooled, running
 
     def _remaining(self) -> npt.NDArray[np.float32]:
         """Return the span that is left before each row, in units."""
