@@ -13,7 +13,7 @@ import pyarrow as pa
 from syntheflow_server.domain.resources import Score
 from syntheflow_server.domain.schema import ForeignKey, Schema
 from syntheflow_server.quality.columns import Kind, column_kinds
-from syntheflow_server.quality.dependence import Pair, View, compare, dependence_kept
+from syntheflow_server.quality.dependence import WEAK, Pair, View, compare
 from syntheflow_server.quality.evidence import Evidence
 from syntheflow_server.quality.keys import parent_rows
 from syntheflow_server.quality.metric import Beat, Goal, Measurement, Metric
@@ -31,6 +31,21 @@ Path = tuple[ForeignKey, ...]
 class _Trend:
     path: Path
     pairs: tuple[Pair, ...]
+
+    @property
+    def lost(self) -> float:
+        """What is off beyond noise; noise of one way makes up for nothing of another."""
+        return max(0.0, sum(pair.error for pair in self.pairs))
+
+    @property
+    def dependence(self) -> float:
+        """What could be lost."""
+        return max(WEAK * len(self.pairs), sum(pair.dependence for pair in self.pairs))
+
+    @property
+    def kept(self) -> float:
+        """The share of the dependence that is kept, 0..1."""
+        return max(0.0, 1 - self.lost / self.dependence)
 
     @property
     def raw(self) -> float:
@@ -84,15 +99,15 @@ class HopTrends(Metric):
         return Measurement(score=self._total(found, tables), tables=tables, details=_details(found))
 
     def _table(self, table: str, trends: list[_Trend]) -> Score:
-        value = dependence_kept([pair for trend in trends for pair in trend.pairs])
-        kept = min(1.0, max(0.0, value))
-        worst = min(trends, key=lambda trend: dependence_kept(trend.pairs))
+        lost = sum(min(trend.lost, trend.dependence) for trend in trends)
+        kept = 1 - lost / sum(trend.dependence for trend in trends)
+        worst = min(trends, key=lambda trend: trend.kept)
         pair = max(worst.pairs, key=lambda pair: pair.error)
         detail = (
             f"Rows of {table} keep {kept:.0%} of their dependence on rows that they refer to; "
             f"worst: {pair.left} with {pair.right} of {worst.path[-1].parent_table}."
         )
-        return self.score(value, float(np.mean([trend.raw for trend in trends])), detail)
+        return self.score(kept, float(np.mean([trend.raw for trend in trends])), detail)
 
     def _total(self, found: list[_Trend], tables: Mapping[str, Score]) -> Score:
         value = float(np.mean([score.value for score in tables.values()]))
@@ -216,7 +231,7 @@ def _details(found: list[_Trend]) -> dict[str, Any]:
                 "parent_table": trend.path[-1].parent_table,
                 "pairs": len(trend.pairs),
                 "similarity": trend.raw,
-                "kept": min(1.0, max(0.0, dependence_kept(trend.pairs))),
+                "kept": trend.kept,
                 "worst": [
                     {
                         "left": pair.left,
