@@ -34,6 +34,7 @@ from scoring.database import stored
 from scoring.keys import keys_of
 
 SCORE_LIMIT = 3_600.0
+JUDGING = "judging:"
 QUICK = "shop"
 SYSTEMS = {**RELATED, REAL: System(REAL, "", None)}
 
@@ -51,6 +52,7 @@ class Plan:
     time_limit: float
     share: float
     resume: bool
+    rejudge: bool
 
 
 def main() -> None:
@@ -70,6 +72,7 @@ def main() -> None:
         asked.time_limit,
         asked.holdout_share,
         asked.resume,
+        asked.rejudge,
     )
     pairs = [(name, seed) for name in _sets(asked) for seed in map(int, asked.seeds.split(","))]
     began = time.monotonic()
@@ -100,6 +103,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--time-limit", type=float, default=1_800, help="wall seconds of a run")
     parser.add_argument("--jobs", type=int, default=1, help="sets at once, each on its own core")
     parser.add_argument("--resume", action="store_true", help="keep finished runs of --out")
+    parser.add_argument("--rejudge", action="store_true", help="judge the kept rows once more")
     parser.add_argument("--cache", type=Path, default=default_cache())
     parser.add_argument("--out", type=Path, help="rows, logs and scores of every run")
     parser.add_argument("--json", type=Path, help="default: OUT/related_tables.json")
@@ -174,28 +178,38 @@ def run_one(
     """Learn, draw and judge once; return all figures, or the `reason` why there are none."""
     own = folder / name
     kept = own / "run.json"
-    if plan.resume and kept.exists():
-        done: dict[str, Any] = json.loads(kept.read_text())
-        return done
-    shutil.rmtree(own, ignore_errors=True)
-    own.mkdir(parents=True)
-    line = {key: value for key, value in halves.items() if key != "meta"} | {"system": name}
     job = {"seed": halves["seed"], "root": halves["root"], "meta": halves["meta"]}
-    rows = folder / "train" if name == REAL else own / "rows"
-    if name in plan.absent:
-        line["reason"] = plan.absent[name]
-    elif name != REAL:
-        learned = {**job, "system": name, "train": str(folder / "train"), "out": str(own)}
-        module, python = RELATED[name].module, plan.pythons[name]
-        reason = launch(python, module, learned, own, core=core, time_limit=plan.time_limit)
-        found = own / "figures.json"
-        line |= json.loads(found.read_text()) if found.exists() else {}
-        line |= {"reason": reason} if reason else {}
-    if "reason" not in line:
+    line: dict[str, Any] = json.loads(kept.read_text()) if plan.resume and kept.exists() else {}
+    unjudged = line.get("reason", "").startswith(JUDGING)
+    if line and not unjudged and not (plan.rejudge and "reason" not in line):
+        return line
+    if not line:
+        shutil.rmtree(own, ignore_errors=True)
+        own.mkdir(parents=True)
+        line = {key: value for key, value in halves.items() if key != "meta"} | {"system": name}
+        line |= _learned(plan, job, name, folder, core)
+    if "reason" not in line or unjudged:
+        line.pop("reason", None)
+        rows = folder / "train" if name == REAL else own / "rows"
         line |= _judged(plan, job, folder, rows, own / "judging", core)
     kept.write_text(json.dumps(line))
     _tell(line)
     return line
+
+
+def _learned(plan: Plan, job: dict[str, Any], name: str, folder: Path, core: int) -> dict[str, Any]:
+    """Run the system's own process; figures that came before a failure are kept."""
+    if name in plan.absent:
+        return {"reason": plan.absent[name]}
+    if name == REAL:
+        return {}
+    own = folder / name
+    learned = {**job, "system": name, "train": str(folder / "train"), "out": str(own)}
+    module, python = RELATED[name].module, plan.pythons[name]
+    reason = launch(python, module, learned, own, core=core, time_limit=plan.time_limit)
+    found = own / "figures.json"
+    figures: dict[str, Any] = json.loads(found.read_text()) if found.exists() else {}
+    return figures | ({"reason": reason} if reason else {})
 
 
 def _judged(
@@ -211,7 +225,7 @@ def _judged(
         plan.scorer, "scoring.related", question, judging, core=core, time_limit=SCORE_LIMIT
     )
     if reason:
-        return {"reason": f"judging: {reason}"}
+        return {"reason": f"{JUDGING} {reason}"}
     scores: dict[str, Any] = json.loads((judging / "scores.json").read_text())
     return scores
 

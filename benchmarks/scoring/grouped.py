@@ -113,8 +113,10 @@ def _auc(
 ) -> float:
     said = np.full(len(truth), 0.5)
     for learn, test in _parts(folds):
-        if len(np.unique(truth[learn])) == 2:
-            said[test] = model.fit(rows[learn], truth[learn]).predict_proba(rows[test])[:, 1]
+        told = ~np.isnan(rows[learn]).all(axis=0)  # the learners refuse columns without a value
+        if len(np.unique(truth[learn])) == 2 and told.any():
+            model.fit(rows[learn][:, told], truth[learn])
+            said[test] = model.predict_proba(rows[test][:, told])[:, 1]
     return float(roc_auc_score(truth, said)) if len(np.unique(truth)) == 2 else 0.5
 
 

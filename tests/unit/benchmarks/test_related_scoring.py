@@ -118,6 +118,13 @@ def test_a_table_that_is_kept_as_it_is_is_chance_and_not_less():
     assert shared == pytest.approx(0.5, abs=0.03)
 
 
+def test_a_column_without_any_value_tells_nothing():
+    empty = Column("number", np.full(60, np.nan))
+    frame = Frame({"x": empty, "y": Column("number", np.arange(60.0))}, 60)
+    assert _apart(frame, frame) < 0.6
+    assert _apart(frame.only(["x"]), frame.only(["x"])) == 0.5
+
+
 def test_entities_that_rows_share_are_not_learned_by_heart():
     rng = np.random.default_rng(0)
     owner = np.repeat(np.arange(40), 15)
