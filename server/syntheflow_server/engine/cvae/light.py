@@ -21,8 +21,8 @@ from syntheflow_server.engine.cvae.softmax import redraw
 
 Matrix = npt.NDArray[np.float32]
 
-MOST_ROWS = 192
-"""Above it bfloat16 products win what single steps cost."""
+MOST_ROWS = 384
+"""Above it bfloat16 products win what single steps cost, and their code for each new size."""
 
 _LARGEST = 60.0
 _HALF = np.float32(0.5)
