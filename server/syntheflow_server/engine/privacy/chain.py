@@ -24,6 +24,7 @@ _STEPS = 120
 _RATE = 0.1
 _PRIOR = 1.0
 _LEAST_SHARE = 1e-6
+_BLOCK = 65_536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,13 +48,17 @@ def fit_chain(
     rows: int,
     seed: int,
     tick: Callable[[float], None],
+    given: npt.NDArray[np.uint16] | None = None,
 ) -> list[Link]:
-    """Return the chain for `tokens`, fitted on `rows` rows of its own making."""
+    """Return the chain for `tokens`, fitted on `rows` rows of its own making.
+
+    `given` [rows, G] are the first tokens, of the rows' owners: the chain is of the others.
+    """
     random = torch.Generator().manual_seed(seed)
-    codes = torch.zeros(rows, len(tokens), dtype=torch.long)
+    codes = _begun(rows, len(tokens), given)
     links: list[Link] = []
     bases = [_basis(token) for token in tokens]
-    for t, _ in enumerate(tokens):
+    for t in range(0 if given is None else given.shape[1], len(tokens)):
         parents = [a for a, b in marginals.pairs if b == t]
 
         def told(done: float, t: int = t) -> None:
@@ -64,12 +69,25 @@ def fit_chain(
     return links
 
 
-def make_rows(links: Sequence[Link], rows: int, seed: int) -> npt.NDArray[np.uint16]:
-    """Return `rows` new rows [rows, T] of the chain."""
+def _begun(rows: int, tokens: int, given: npt.NDArray[np.uint16] | None) -> Tensor:
+    """Return codes [rows, tokens] of which the `given` ones are filled."""
+    codes = torch.zeros(rows, tokens, dtype=torch.long)
+    if given is not None:
+        codes[:, : given.shape[1]] = torch.from_numpy(given.astype(np.int64))
+    return codes
+
+
+def make_rows(
+    links: Sequence[Link], rows: int, seed: int, given: npt.NDArray[np.uint16] | None = None
+) -> npt.NDArray[np.uint16]:
+    """Return `rows` new rows [rows, T] of the chain, after the `given` tokens if any."""
     random = torch.Generator().manual_seed(seed)
-    codes = torch.zeros(rows, len(links), dtype=torch.long)
-    for t, link in enumerate(links):
-        codes[:, t] = draw(link.logits(codes), random)
+    first = 0 if given is None else given.shape[1]
+    codes = _begun(rows, first + len(links), given)
+    for t, link in enumerate(links, first):
+        for block in range(0, rows, _BLOCK):
+            some = slice(block, block + _BLOCK)
+            codes[some, t] = draw(link.logits(codes[some]), random)
     made: npt.NDArray[np.uint16] = codes.numpy().astype(np.uint16)
     return made
 

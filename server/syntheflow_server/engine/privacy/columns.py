@@ -18,7 +18,7 @@ from syntheflow_server.engine.encoding.constant import ConstantCodec
 from syntheflow_server.engine.encoding.numeric import NumericCodec
 from syntheflow_server.engine.encoding.plain import to_numbers
 from syntheflow_server.engine.encoding.temporal import TemporalCodec
-from syntheflow_server.engine.privacy.ledger import Ledger
+from syntheflow_server.engine.privacy.ledger import Account
 from syntheflow_server.engine.privacy.pieces import Pieces, cell_range, line_cells, trimmed
 
 Numbers = npt.NDArray[np.int64]
@@ -66,7 +66,7 @@ class Price:
 
 
 def private_codec(
-    table: str, column: Column, values: pa.Array | pa.ChunkedArray, ledger: Ledger, price: Price
+    table: str, column: Column, values: pa.Array | pa.ChunkedArray, ledger: Account, price: Price
 ) -> Codec:
     """Return a codec for `values` of `column` of which every part is paid for.
 
@@ -107,13 +107,13 @@ def queries_of(column: Column) -> float:
     return category + _FINEST + _RANGE + _COUNTED
 
 
-def _boolean(column: Column, array: pa.Array, ledger: Ledger, price: Price) -> Codec:
+def _boolean(column: Column, array: pa.Array, ledger: Account, price: Price) -> Codec:
     codes = pc.fill_null(array.cast(pa.uint8()), 2).to_numpy(zero_copy_only=False)
     counts = ledger.noisy(np.bincount(codes, minlength=3), price.precision, _ON)
     return BooleanCodec.of(column.name, 3 if counts[2] > _SURE * price.sigma else 2)
 
 
-def _category(column: Column, array: pa.Array, ledger: Ledger, price: Price) -> Codec | None:
+def _category(column: Column, array: pa.Array, ledger: Account, price: Price) -> Codec | None:
     """Return the codec, or None if less than half of the rows hold a value that may be told."""
     counted = pc.value_counts(array.drop_null())
     counts = counted.field("counts").to_numpy(zero_copy_only=False).astype(np.int64)
@@ -145,7 +145,7 @@ def _category(column: Column, array: pa.Array, ledger: Ledger, price: Price) -> 
 
 
 def _known(
-    counts: Numbers, missing: int, ledger: Ledger, price: Price
+    counts: Numbers, missing: int, ledger: Account, price: Price
 ) -> tuple[Numbers, Floats, float]:
     """Return which values may be told, their noisy counts, and that of missing (0 if maybe none).
 
@@ -155,7 +155,7 @@ def _known(
     return kept, noisy, also if also > _SURE * price.sigma else 0.0
 
 
-def _numeric(column: Column, array: pa.Array, ledger: Ledger, price: Price) -> Codec:
+def _numeric(column: Column, array: pa.Array, ledger: Account, price: Price) -> Codec:
     shift = max(0, array.type.precision - _WIDE_DIGITS) if pa.types.is_decimal(array.type) else 0
     numbers, missing = to_numbers(array, column.name, shift=shift)
     present = numbers[~missing]
@@ -181,7 +181,7 @@ def _numeric(column: Column, array: pa.Array, ledger: Ledger, price: Price) -> C
     )
 
 
-def _temporal(column: Column, array: pa.Array, ledger: Ledger, price: Price) -> Codec:
+def _temporal(column: Column, array: pa.Array, ledger: Account, price: Price) -> Codec:
     numbers, missing = to_numbers(array, column.name)
     present, step, clock = numbers[~missing], 1, None
     if not pa.types.is_date(array.type):
@@ -198,7 +198,7 @@ def _temporal(column: Column, array: pa.Array, ledger: Ledger, price: Price) -> 
     return TemporalCodec.of(column.name, column.type, bins, clock, none > 0, (), distinct)
 
 
-def _trailing(numbers: Numbers, ledger: Ledger, price: Price) -> int:
+def _trailing(numbers: Numbers, ledger: Account, price: Price) -> int:
     """Return how many zeros (hardly) all integers end in."""
     zeros = np.zeros(len(numbers), np.int64)
     for digit in range(1, _DIGITS + 1):
@@ -206,7 +206,7 @@ def _trailing(numbers: Numbers, ledger: Ledger, price: Price) -> int:
     return _finest(zeros, _DIGITS + 1, ledger, price)
 
 
-def _decimals(numbers: Floats, ledger: Ledger, price: Price) -> int:
+def _decimals(numbers: Floats, ledger: Account, price: Price) -> int:
     """Return how many decimals (hardly) all numbers need, at most nine."""
     spare = np.zeros(len(numbers), np.int64)
     for digits in range(_DIGITS, -1, -1):
@@ -216,7 +216,7 @@ def _decimals(numbers: Floats, ledger: Ledger, price: Price) -> int:
     return _DIGITS - _finest(spare, _DIGITS + 1, ledger, price)
 
 
-def _unit(numbers: Numbers, ledger: Ledger, price: Price) -> int:
+def _unit(numbers: Numbers, ledger: Account, price: Price) -> int:
     """Return the coarsest unit of time, in microseconds, that (hardly) all values keep to."""
     level = np.zeros(len(numbers), np.int64)
     for i, unit in enumerate(_UNITS):
@@ -224,7 +224,7 @@ def _unit(numbers: Numbers, ledger: Ledger, price: Price) -> int:
     return _UNITS[_finest(level, len(_UNITS), ledger, price)]
 
 
-def _finest(levels: Numbers, count: int, ledger: Ledger, price: Price) -> int:
+def _finest(levels: Numbers, count: int, ledger: Account, price: Price) -> int:
     """Return the highest level below which hardly any row lies."""
     precision = _FINEST * price.precision
     noisy = ledger.noisy(np.bincount(levels, minlength=count), precision, _ON)
@@ -233,7 +233,7 @@ def _finest(levels: Numbers, count: int, ledger: Ledger, price: Price) -> int:
     return int(np.argmax(below > few)) if (below > few).any() else 0
 
 
-def _pieces(numbers: Numbers, missing: int, ledger: Ledger, price: Price) -> tuple[Pieces, float]:
+def _pieces(numbers: Numbers, missing: int, ledger: Account, price: Price) -> tuple[Pieces, float]:
     """Return noisy pieces of the number line, and how many values are missing.
 
     Where the range has few places every place is counted; else exact values that many
@@ -264,7 +264,9 @@ def _some(pieces: Pieces, low: int, high: int) -> Pieces:
     return Pieces.of(np.zeros(0, np.int64), np.zeros(0), np.array([[low, high]]), np.ones(1))
 
 
-def _cells(numbers: Numbers, missing: int, ledger: Ledger, price: Price) -> tuple[list[int], float]:
+def _cells(
+    numbers: Numbers, missing: int, ledger: Account, price: Price
+) -> tuple[list[int], float]:
     """Return the cells of the number line from the lowest to the highest that holds many rows.
 
     All cells there are get noise, and the missing values with them.
@@ -283,7 +285,7 @@ def _cells(numbers: Numbers, missing: int, ledger: Ledger, price: Price) -> tupl
 
 
 def _stretches(
-    numbers: Numbers, cells: list[int], ledger: Ledger, price: Price
+    numbers: Numbers, cells: list[int], ledger: Account, price: Price
 ) -> tuple[Numbers, Floats]:
     """Return stretches [m, 2] over the `cells`, and the noisy masses of `numbers` in them.
 

@@ -1,4 +1,4 @@
-"""Fit models that are differentially private: tables that stand alone, one row a person."""
+"""Fit models that are differentially private; here tables that stand alone, one row a person."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.encoding.boolean import BooleanCodec
 from syntheflow_server.engine.graph.clusters import Featurizer
 from syntheflow_server.engine.graph.structure import Family, Structure
-from syntheflow_server.engine.keys.base import KeyMaker
-from syntheflow_server.engine.keys.number import NumberKey
-from syntheflow_server.engine.keys.pattern import PatternKey
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.privacy.columns import Price, private_codec, queries_of
+from syntheflow_server.engine.privacy.kinship import kinship
 from syntheflow_server.engine.privacy.learn import Learned, learn
 from syntheflow_server.engine.privacy.ledger import Budget, Ledger
+from syntheflow_server.engine.privacy.newborn import fresh_maker
+from syntheflow_server.engine.privacy.related import fit_related
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.training.holdout import holdout_rows
 
@@ -39,8 +39,6 @@ _ASKING = 0.05
 """Shares of the budget for the rows' number, the columns' codecs, single distributions and
 which pairs to measure; pairs of columns get the rest."""
 _BINS = 22
-_KEY_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_KEY_LENGTH = 12
 
 
 def fit_private(
@@ -68,7 +66,11 @@ def fit_private(
             " base model or epsilon",
             reason="PRIVATE_BASE",
         )
-    _refuse(schema)
+    if schema.foreign_keys or settings.keep:
+        from syntheflow_server.engine.training.fit import fit
+
+        return fit_related(schema, tables, settings, report, fit, entropy=entropy)
+    kinship(schema, ())
     held = holdout_rows(schema, tables, settings.holdout_share, settings.seed)
     end = None
     if settings.time_limit_seconds is not None:
@@ -87,27 +89,6 @@ def fit_private(
     family = Family({n: m.structure for n, m in models.items()}, tuple(models))
     report(FitProgress(1.0, "done"))
     return FittedModel(schema, replace(settings, delta=delta), family, models, {})
-
-
-def _refuse(schema: Schema) -> None:
-    """Raise UnsupportedError for what this version cannot protect."""
-    for key in schema.foreign_keys:
-        raise UnsupportedError(
-            f"The foreign key {key} relates tables, and differential privacy for persons with"
-            " rows in several tables is not there yet; train each table alone (drop the foreign"
-            " keys from the schema) or without epsilon",
-            reason="PRIVATE_RELATIONS",
-            metadata={"table": key.child_table, "column": key.child_columns[0]},
-        )
-    for table in schema.tables:
-        if len(table.primary_key) > 1:
-            raise UnsupportedError(
-                f"The key ({', '.join(table.primary_key)}) of table {table.name!r} has several"
-                " columns, and making such keys with differential privacy is not there yet; drop"
-                " the key from the schema or train without epsilon",
-                reason="PRIVATE_KEY",
-                metadata={"table": table.name, "column": table.primary_key[0]},
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +143,7 @@ class _Teacher:
                 modelled=tuple(n for n in self.table.column_names if n not in made),
             ),
             layout=layout,
-            makers=tuple(_maker(self.table.column(name)) for name in made),
+            makers=tuple(fresh_maker(self.table.column(name)) for name in made),
             owner_makers=(),
             network=learned.network,
             relatives=None,
@@ -208,13 +189,3 @@ class _Teacher:
 
     def _training(self, fraction: float) -> None:
         self.tick(f"training {self.table.name}", 0.1 + 0.9 * fraction)
-
-
-def _maker(column: Column) -> KeyMaker:
-    """Return a maker of fresh identifiers that owes nothing to the real ones."""
-    if pa.types.is_string(column.arrow):
-        shape = ((_KEY_ALPHABET, _KEY_LENGTH),)
-        return PatternKey(columns=(column.name,), shapes=(shape,), turns=(0,), mark="-")
-    return NumberKey(
-        columns=(column.name,), type=column.type, start=1, room=1, keys=1, unit=1, digits=0
-    )

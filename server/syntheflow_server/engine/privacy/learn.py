@@ -12,7 +12,7 @@ import numpy.typing as npt
 from syntheflow_server.engine.cvae import TableNetwork, TrainingProgress, train
 from syntheflow_server.engine.layout import Layout
 from syntheflow_server.engine.privacy.chain import fit_chain, make_rows, shares_of
-from syntheflow_server.engine.privacy.ledger import Ledger
+from syntheflow_server.engine.privacy.ledger import Account
 from syntheflow_server.engine.privacy.marginals import measure
 from syntheflow_server.engine.settings import FitSettings
 
@@ -39,7 +39,7 @@ def learn(
     layout: Layout,
     rows: float,
     shares: tuple[float, float],
-    ledger: Ledger,
+    ledger: Account,
     settings: FitSettings,
     deadline: float | None,
     tick: Callable[[float], None],

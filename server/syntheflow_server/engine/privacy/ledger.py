@@ -1,7 +1,8 @@
 """The door through which all knowledge of the data leaves, and what each passage cost.
 
 One person more or less is one row present or blank (add/remove adjacency: the other rows
-keep their places). Every query adds Gaussian noise to counts in which a row moves at most
+keep their places); where persons have several rows of a table, a bounded number of them
+(see `Share`). Every query adds Gaussian noise to counts in which a row moves at most
 one cell (or as much as its sensitivity says), so queries compose exactly like one Gaussian
 mechanism whose precision 1/sigma^2 is the sum of theirs (Dong, Roth and Su, 2022), also when
 later ones are chosen by the answers of earlier ones (Smith and Thakurta, 2022). No bound of
@@ -15,7 +16,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -56,15 +57,39 @@ class Budget:
         return cls(epsilon, chosen)
 
 
+class Account(Protocol):
+    """What queries are paid from: a whole ledger, or one table's share of it."""
+
+    @property
+    def left(self) -> float:
+        """Precision that counts may still spend."""
+
+    def noisy(
+        self, counts: npt.NDArray[Any], precision: float, spent_on: str, sensitivity: float = 1.0
+    ) -> Floats:
+        """Return `counts` plus noise of deviation sensitivity / sqrt(precision)."""
+
+    def known(
+        self,
+        counts: npt.NDArray[np.int64],
+        precision: float,
+        delta: float,
+        spent_on: str,
+        also: int = 0,
+    ) -> tuple[npt.NDArray[np.int64], Floats, float]:
+        """Return which cells of an open domain may be told, and noisy counts."""
+
+
 class Ledger:
     """Adds the noise, keeps the account, and refuses what is not covered.
 
     `precision` is what all counts together may spend, as the sum of 1/sigma^2;
-    `entropy` is for tests only: noise that can be foretold protects nobody.
+    `entropy` is for tests only: noise that can be foretold protects nobody. `unit` says in
+    words what is protected.
     """
 
-    def __init__(self, budget: Budget, entropy: int | None = None) -> None:
-        self.budget = budget
+    def __init__(self, budget: Budget, entropy: int | None = None, unit: str = "one row") -> None:
+        self.budget, self._unit = budget, unit
         self.threshold_delta = _TINY_DELTA_SHARE * budget.delta
         self._accounted_delta = budget.delta - self.threshold_delta
         self.precision = gaussian_sigma(budget.epsilon, self._accounted_delta) ** -2
@@ -96,18 +121,19 @@ class Ledger:
         delta: float,
         spent_on: str,
         also: int = 0,
+        most: int = 1,
     ) -> tuple[npt.NDArray[np.int64], Floats, float]:
         """Return which cells of an open domain may be told, their noisy counts, and noisy `also`.
 
         `also` counts rows of a cell known beforehand, such as missing values.
-        `counts` are the occupied cells, none of them zero. A cell that a single row
-        occupies passes with probability `delta` at most, which is charged (Korolova et
-        al., 2009; Gaussian noise as in Gopi et al., 2020).
+        `counts` are the occupied cells, none of them zero. That any cell passes which one
+        entity alone occupies, with its `most` rows, has probability `delta` at most, which
+        is charged (Korolova et al., 2009; Gaussian noise as in Gopi et al., 2020).
         """
         self._charge(spent_on, precision, delta)
-        sigma = 1 / math.sqrt(precision)
+        sigma = most / math.sqrt(precision)
         noisy = counts + self.rng.normal(0.0, sigma, len(counts))
-        kept = np.flatnonzero(noisy >= known_threshold(sigma, delta))
+        kept = np.flatnonzero(noisy >= known_threshold(sigma, delta, most))
         return kept, noisy[kept], also + float(self.rng.normal(0.0, sigma))
 
     def _charge(self, spent_on: str, precision: float, delta: float) -> None:
@@ -148,14 +174,63 @@ class Ledger:
             )
             for name, cost, also, how in entries
         ]
-        how = "composition of all entries, one row present or blank"
+        how = f"composition of all entries, {self._unit} present or blank"
         last = PrivacySpending(spent_on="total", epsilon=epsilon, delta=delta, mechanism=how)
         return (*told, last)
 
 
-def known_threshold(sigma: float, delta: float) -> float:
-    """Return the noisy count that a cell with one row reaches with probability `delta`."""
-    return 1.0 - sigma * NormalDist().inv_cdf(delta)
+class Share:
+    """What one table may spend of a ledger when an entity has up to `most` rows of it.
+
+    Precisions here are those of the answers, one over the variance of their noise. An
+    entity moves counts `most` times as far as one row, so the ledger is charged `most`
+    squared times as much.
+    """
+
+    def __init__(self, ledger: Ledger, most: int, charged: float) -> None:
+        """Take `charged` of the ledger's precision."""
+        self._ledger, self._most = ledger, most
+        self.precision = charged / most**2
+        self._spent = 0.0
+
+    @property
+    def left(self) -> float:
+        """Precision that counts may still spend."""
+        return self.precision - self._spent
+
+    def noisy(
+        self, counts: npt.NDArray[Any], precision: float, spent_on: str, sensitivity: float = 1.0
+    ) -> Floats:
+        """See `Ledger.noisy`; `sensitivity` is to one row."""
+        charged = self._charged(precision)
+        return self._ledger.noisy(counts, charged, spent_on, sensitivity * self._most)
+
+    def known(
+        self,
+        counts: npt.NDArray[np.int64],
+        precision: float,
+        delta: float,
+        spent_on: str,
+        also: int = 0,
+    ) -> tuple[npt.NDArray[np.int64], Floats, float]:
+        """See `Ledger.known`."""
+        charged = self._charged(precision)
+        return self._ledger.known(counts, charged, delta, spent_on, also, self._most)
+
+    def _charged(self, precision: float) -> float:
+        self._spent += precision
+        if self._spent > self.precision * (1 + 1e-9):
+            raise AssertionError("a table's share of the budget does not cover its queries")
+        return precision * self._most**2
+
+
+def known_threshold(sigma: float, delta: float, most: int = 1) -> float:
+    """Return the noisy count that cells of one entity with `most` rows reach.
+
+    Any of them does so with probability `delta` at most: they are at most `most` cells,
+    none with more rows than that.
+    """
+    return most - sigma * NormalDist().inv_cdf(delta / most)
 
 
 def gaussian_delta(sigma: float, epsilon: float) -> float:

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from syntheflow_server.engine.privacy.ledger import Ledger
+from syntheflow_server.engine.privacy.ledger import Account
 
 Codes = npt.NDArray[np.uint16]
 Floats = npt.NDArray[np.float64]
@@ -39,19 +39,23 @@ def measure(
     sizes: Sequence[int],
     rows: float,
     shares: tuple[float, float, float],
-    ledger: Ledger,
+    ledger: Account,
+    given: int = 0,
 ) -> Marginals:
     """Return noisy marginals of `codes` [n, T] for token `sizes`.
 
     `shares` are the precisions for single tokens, for choosing pairs, and for pairs;
-    `rows` is the noisy number of rows.
+    `rows` is the noisy number of rows. The first `given` tokens are of the rows' owners:
+    nothing is asked about them alone.
     """
-    single = shares[0] / max(len(sizes), 1)
+    single = shares[0] / max(len(sizes) - given, 1)
     singles = tuple(
         ledger.noisy(np.bincount(codes[:, i], minlength=size), single, "distributions of columns")
+        if i >= given
+        else np.zeros(size)
         for i, size in enumerate(sizes)
     )
-    chosen = _choose(codes, sizes, shares[1], shares[2], ledger)
+    chosen = _choose(codes, sizes, shares[1], shares[2], ledger, given)
     weights = np.array([sizes[a] * sizes[b] for a, b in chosen], np.float64) ** (2 / 3)
     weights *= shares[2] / max(weights.sum(), 1.0)
     pairs, sigmas = {}, {}
@@ -68,14 +72,19 @@ def _table(codes: Codes, sizes: Sequence[int], a: int, b: int) -> npt.NDArray[np
 
 
 def _choose(
-    codes: Codes, sizes: Sequence[int], asking: float, measuring: float, ledger: Ledger
+    codes: Codes,
+    sizes: Sequence[int],
+    asking: float,
+    measuring: float,
+    ledger: Account,
+    given: int,
 ) -> list[Pair]:
     """Return the pairs whose dependence outweighs the noise that measuring them brings.
 
     Dependence is the L1 distance of the pair's counts from those of independent columns,
     which one row changes by 4 at most (Zhang et al., PrivSyn, 2021).
     """
-    every = list(combinations(range(len(sizes)), 2))
+    every = [(a, b) for a, b in combinations(range(len(sizes)), 2) if b >= given]
     if not every:
         return []
     told = np.empty(len(every))

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pytest
 
 from syntheflow_server.domain.errors import UnsupportedError
-from syntheflow_server.domain.schema import Column, ForeignKey, Schema, SemanticType, Table
+from syntheflow_server.domain.schema import Column, Schema, SemanticType, Table
 from syntheflow_server.domain.tables import MemoryTable
 from syntheflow_server.engine import FitSettings, Sampler, SampleSpec, fit, load
 from syntheflow_server.engine.encoding.base import Token
@@ -98,18 +98,10 @@ def test_two_private_fits_of_the_same_seed_differ():
     assert not np.array_equal(*biases), "noise that a seed foretells protects nobody"
 
 
-def test_related_tables_composite_keys_and_base_models_are_refused(model):
+def test_composite_keys_and_base_models_are_refused(model):
     schema, tables, _ = people()
-    key = ForeignKey(
-        child_table="person",
-        child_columns=("badge",),
-        parent_table="person",
-        parent_columns=("id",),
-    )
-    with pytest.raises(UnsupportedError, match=r"person\(badge\)"):
-        fit(schema.model_copy(update={"foreign_keys": (key,)}), tables, PRIVATE, lambda _: None)
-    table = schema.tables[0].model_copy(update={"primary_key": ("id", "city")})
-    with pytest.raises(UnsupportedError, match="id, city"):
+    table = schema.tables[0].model_copy(update={"primary_key": ("city", "pay")})
+    with pytest.raises(UnsupportedError, match="city, pay"):
         fit(Schema(tables=(table,)), tables, PRIVATE, lambda _: None)
     with pytest.raises(UnsupportedError, match="another model"):
         fit(schema, tables, PRIVATE, lambda _: None, base=model[1])
