@@ -187,6 +187,7 @@ def _relatives_facts(relatives: RelativesNetwork | None) -> dict[str, Any] | Non
         "history": relatives.history,
         "latent": relatives.latent,
         "grand": relatives.grand_tokens is not None,
+        "beside": relatives.beside,
     }
 
 
@@ -289,6 +290,7 @@ def _read_relatives(
             layouts[name].tokens if facts["history"] else None,
             history.width,
             latent=facts["latent"],
+            beside=facts["beside"],
         )
 
 

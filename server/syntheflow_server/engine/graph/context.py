@@ -1,11 +1,11 @@
 """The graph network that tells a row about its relatives, and the latent its siblings share.
 
-One round of messages along foreign-key edges (owner, owner's owner, previous sibling, the
-one before) with a linear map for each relation over the embeddings of the relative's
-tokens, summed and passed through a residual block: GraphSAGE (Hamilton et al., 2017) with
-relation-specific weights (R-GCN, Schlichtkrull et al., 2018). The latent is a conditional
-variational autoencoder over the set of children (deep sets, Zaheer et al., 2017): its
-posterior sees the pooled children, its prior only the owner.
+One round of messages along foreign-key edges (owner, owner's owner, its rows in other
+tables, previous sibling, the one before) with a linear map for each relation over the
+embeddings of the relative's tokens, summed and passed through a residual block: GraphSAGE
+(Hamilton et al., 2017) with relation-specific weights (R-GCN, Schlichtkrull et al., 2018).
+The latent is a conditional variational autoencoder over the set of children (deep sets,
+Zaheer et al., 2017): its posterior sees the pooled children, its prior only the owner.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Place:
 class Kin:
     """What a batch of rows hears of its relatives.
 
-    `owner` [B, To], `grand` [B, Tg] and, for tables with history, `previous` and `second`
+    `owner` [B, To], `grand` [B, Tg], `beside` [B, S] what the owner's rows in other tables
+    come to, and, for tables with history, `previous` and `second`
     [B, T] are token rows (long); `before` [B, 2] says which of the last two exist; `mean`
     [B, D] is the running mean of earlier siblings' points. `pooled` [B, D] is the mean over
     all siblings and `weight` [B] one over their number: both for training only.
@@ -70,6 +71,7 @@ class Kin:
     owner: Tensor
     grand: Tensor | None
     place: Place
+    beside: Tensor | None = None
     previous: Tensor | None = None
     second: Tensor | None = None
     before: Tensor | None = None
@@ -113,8 +115,10 @@ class RelativesNetwork(nn.Module):
         points: int,
         *,
         latent: bool,
+        beside: int = 0,
     ) -> None:
         super().__init__()
+        self.beside = beside
         self.history, self.latent = own is not None, latent
         self.owner_tokens = _Tokens(owner)
         self.from_owner = nn.Linear(self.owner_tokens.width, _HIDDEN)
@@ -122,6 +126,8 @@ class RelativesNetwork(nn.Module):
         if self.grand_tokens is not None:
             self.from_grand = nn.Linear(self.grand_tokens.width, _HIDDEN)
         self.from_place = nn.Linear(NUMBERS, _HIDDEN)
+        if beside:
+            self.from_beside = nn.Linear(beside, _HIDDEN)
         if own is not None:
             self.own_tokens = _Tokens(own)
             self.from_previous = nn.Linear(self.own_tokens.width, _HIDDEN)
@@ -139,7 +145,7 @@ class RelativesNetwork(nn.Module):
 
     def forward(self, kin: Kin) -> tuple[Tensor, Tensor]:
         """Return the context [B, WIDTH] and the latent's nats [B], spread over siblings."""
-        owner = self.owner_message(kin.owner, kin.grand)
+        owner = self.owner_message(kin.owner, kin.grand, kin.beside)
         nats = torch.zeros(len(owner))
         state = owner
         if self.latent:
@@ -154,11 +160,14 @@ class RelativesNetwork(nn.Module):
             state = state + self.from_latent(drawn)
         return self.context(state, kin), nats
 
-    def owner_message(self, owner: Tensor, grand: Tensor | None) -> Tensor:
-        """Return what owners [B, To] and their owners [B, Tg] tell their children."""
+    def owner_message(self, owner: Tensor, grand: Tensor | None, beside: Tensor | None) -> Tensor:
+        """Return what owners [B, To], their owners [B, Tg] and other children [B, S] tell."""
         message: Tensor = self.from_owner(self.owner_tokens(owner))
         if self.grand_tokens is not None:
             message = message + self.from_grand(self.grand_tokens(grand))
+        if self.beside:
+            assert beside is not None
+            message = message + self.from_beside(beside.to(message.dtype))
         return message
 
     def draw_latent(self, message: Tensor, noise: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import Tensor
 from syntheflow_server.engine.cvae.batch import Given, Restrict
 from syntheflow_server.engine.cvae.light import MOST_ROWS
 from syntheflow_server.engine.graph.context import LATENT, Kin, Place
+from syntheflow_server.engine.graph.summary import summary
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations import Ref, told_by
@@ -71,10 +72,12 @@ def draw_children(
     counts: Ints,
     beat: Beat,
     steering: Steering | None = None,
+    elders: Sequence[Frame] = (),
 ) -> Frame:
     """Return the frame of the rows that the rows of `above` own; `counts` [owners].
 
-    With `steering` what it asks of the rows holds.
+    With `steering` what it asks of the rows holds. `elders` are the frames of the other
+    tables that `above` owns and that are made before.
     """
     owner = np.repeat(np.arange(above.rows), counts)
     blank = np.zeros((len(owner), runtime.layout(table).size), np.uint16)
@@ -90,7 +93,7 @@ def draw_children(
         frame.order = np.zeros(0, np.int64)
     if frame.rows and table in runtime.samplers:
         with torch.inference_mode():
-            _Siblings(runtime, frame, spec, counts, keeper, beat, steering).draw()
+            _Siblings(runtime, frame, spec, counts, keeper, beat, steering, elders).draw()
     if steering is not None:
         frame.guides, frame.counts = steering.guides, steering.counts
         if steering.order is not None and frame.order is not None:
@@ -152,6 +155,7 @@ class _Siblings:
         keeper: OrderKeeper | None,
         beat: Beat,
         steering: Steering | None = None,
+        elders: Sequence[Frame] = (),
     ) -> None:
         self.frame, self.keeper, self.beat = frame, keeper, beat
         self.steering = steering
@@ -163,7 +167,7 @@ class _Siblings:
         self.history, self.rules = model.history, model.rules
         self.uniforms = np.pad(uniforms_of(runtime, frame, spec.seed), ((0, 1), (0, 0)))
         self.temperature = spec.temperature
-        self.state = self._owner_state(spec.seed)
+        self.state = self._owner_state(runtime, spec.seed, elders)
         self.codes = np.zeros((frame.rows + 1, model.layout.size), np.uint16)
         self.owner, self.position, self.count = with_silent_row(frame.owner, counts)
         rng = generator(spec.seed, frame.table, frame.unit, "follow")
@@ -184,15 +188,21 @@ class _Siblings:
 
         return {token: partial(told, token) for token in found}
 
-    def _owner_state(self, seed: int) -> Tensor:
+    def _owner_state(self, runtime: Runtime, seed: int, elders: Sequence[Frame]) -> Tensor:
         """Return each owner's message with the latent that its children share."""
         above = self.frame.above
         assert above is not None
         grand = above.owner_codes()
         noise = generator(seed, self.frame.table, self.frame.unit, "latent")
         draws = torch.from_numpy(noise.standard_normal((above.rows, LATENT), dtype=np.float32))
+        told = [
+            summary(runtime.table(elder.table).history, elder.codes, elder.owner, above.rows)
+            for elder in elders
+        ]
         message = self.net.owner_message(
-            _long(above.codes), None if grand is None else _long(grand)
+            _long(above.codes),
+            None if grand is None else _long(grand),
+            torch.from_numpy(np.concatenate(told, axis=1)) if told else None,
         )
         return self.net.draw_latent(message, draws)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from syntheflow_server.engine.graph.summary import elder
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.draw import draw_children, draw_root
@@ -58,6 +59,10 @@ class Unit:
             self._frames[table] = frame
         return self._frames[table]
 
+    def stands(self, table: str) -> bool:
+        """Return whether the unit begins with given or existing rows of `table`."""
+        return self._standing is not None and self._standing[0] == table
+
     def _root(self) -> Frame:
         table, size = self.root, self.plan.blocks[self.root]
         first = self.plan.first_row(table, self.block)
@@ -94,7 +99,10 @@ class Unit:
         if spec.conditions.get(table):
             rows = Frame(table, above.unit, first, int(counts.sum()), _NO_CODES)
             steering = steer_owned(self.runtime, self.plan, rows, self._beat)
-        return draw_children(self.runtime, table, spec, above, first, counts, self._beat, steering)
+        elders = [self.frame(name) for name in elder(self.runtime.model.family, table)]
+        return draw_children(
+            self.runtime, table, spec, above, first, counts, self._beat, steering, elders
+        )
 
     def _fixed(self, table: str, above: Frame) -> Ints:
         """Return the owners' numbers of rows that the plan holds, or else those of their own."""

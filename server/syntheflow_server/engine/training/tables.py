@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,9 @@ from syntheflow_server.engine.cvae import TableNetwork, TrainingProgress, Traini
 from syntheflow_server.engine.cvae.calibration import calibrate
 from syntheflow_server.engine.cvae.snapshots import Snapshot
 from syntheflow_server.engine.encoding.base import Token
-from syntheflow_server.engine.graph.clusters import Featurizer
+from syntheflow_server.engine.graph.clusters import Featurizer, Matrix
 from syntheflow_server.engine.graph.context import WIDTH, Kin, Place, RelativesNetwork
+from syntheflow_server.engine.graph.summary import elder, summary
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.privacy.copying import look_for_copying
 from syntheflow_server.engine.sampling.rng import generator
@@ -64,8 +66,8 @@ def train_table(
     """
     mine = encoded[table]
     tokens = mine.layout.tokens
-    history = base.history(table, tokens) if base else None
-    history = history or Featurizer.of(tokens, [1.0] * len(tokens), settings.seed)
+    histories = partial(_history, encoded, settings.seed, base)
+    history = histories(table)
     teaching = np.flatnonzero(~held)
     if not tokens or not len(teaching) or analysis.family[table].kept:
         return Trained(None, None, history, None)
@@ -73,7 +75,7 @@ def train_table(
         np.bincount(mine.codes[teaching, i][mine.counted[teaching, i]], minlength=token.size)
         for i, token in enumerate(tokens)
     ]
-    kin = KinReader(table, analysis, encoded, history) if mine.siblings else None
+    kin = KinReader(table, analysis, encoded, histories) if mine.siblings else None
     network, relatives = _untrained(tokens, counts, kin, settings.seed)
     if len(teaching) < _FEW_ROWS:
         return Trained(network, relatives.eval() if relatives else None, history, None)
@@ -185,6 +187,15 @@ def _inner_split(
     return teaching[~apart], teaching[apart]
 
 
+def _history(
+    encoded: Mapping[str, Encoded], seed: int, base: Base | None, table: str
+) -> Featurizer:
+    """Return what gives the points of a table's rows, whoever reads them."""
+    tokens = encoded[table].layout.tokens
+    kept = base.history(table, tokens) if base else None
+    return kept or Featurizer.of(tokens, [1.0] * len(tokens), seed)
+
+
 class KinReader:
     """Gives `train` what the rows of one owned table hear of their relatives."""
 
@@ -193,8 +204,9 @@ class KinReader:
         table: str,
         analysis: Analysis,
         encoded: Mapping[str, Encoded],
-        history: Featurizer,
+        histories: Callable[[str], Featurizer],
     ) -> None:
+        history = histories(table)
         structure = analysis.family[table]
         self._mine = encoded[table]
         siblings = self._mine.siblings
@@ -205,6 +217,7 @@ class KinReader:
         self._owner = encoded[owner]
         self._grand = encoded[grand] if grand else None
         self._grand_rows = analysis.owners(owner) if grand else None
+        self._beside = self._summaries(table, analysis, encoded, histories)
         sequence = structure.sequence
         self.history = sequence is not None and not sequence.long
         self._width = history.width
@@ -221,7 +234,24 @@ class KinReader:
             self._mine.layout.tokens if self.history else None,
             self._width,
             latent=self.latent,
+            beside=0 if self._beside is None else self._beside.shape[1],
         )
+
+    def _summaries(
+        self,
+        table: str,
+        analysis: Analysis,
+        encoded: Mapping[str, Encoded],
+        histories: Callable[[str], Featurizer],
+    ) -> Matrix | None:
+        """Return what the owners' rows in tables made before come to [owners, S]."""
+        owners = len(self._owner.codes)
+        parts = []
+        for name in elder(analysis.family, table):
+            other = encoded[name]
+            assert other.siblings is not None
+            parts.append(summary(histories(name), other.codes, other.siblings.owner, owners))
+        return np.concatenate(parts, axis=1) if parts else None
 
     def _means(
         self, history: Featurizer
@@ -280,6 +310,7 @@ class KinReader:
             if self._grand and self._grand_rows is not None
             else None,
             place=place,
+            beside=None if self._beside is None else torch.as_tensor(self._beside[owner]),
             pooled=torch.as_tensor(self._pooled[owner]),
             weight=1 / place.count,
         )
@@ -290,6 +321,7 @@ class KinReader:
             owner=kin.owner,
             grand=kin.grand,
             place=place,
+            beside=kin.beside,
             previous=_long(self._mine.codes[previous]),
             second=_long(self._mine.codes[second]),
             before=torch.as_tensor(np.stack([previous >= 0, second >= 0], axis=1)).float(),
