@@ -120,7 +120,7 @@ def load(directory: Path) -> FittedModel:
     return FittedModel(schema, {n: pq.read_table(directory / f"{n}.parquet") for n in names}, ())
 
 
-def holdout_rows(schema, tables, share, seed, keep=(), *, orphans=False):
+def holdout_rows(schema, tables, share, seed, keep=(), *, orphans=False, private=False):
     rng = np.random.default_rng(seed)
     return {n: rng.random(tables[n].num_rows) < share for n in schema.table_names}
 

@@ -157,7 +157,13 @@ def validate(report: Reporter, subject: Subject, seed: int, name: str, out: Path
     tables = open_tables(subject.data, schema)
     drawing = Drawing.of(schema, tables, {card.table: card.owner_table for card in model.tables})
     held_out = engine.holdout_rows(
-        schema, tables, model.holdout_share, model.seed, model.kept_tables, orphans=model.orphans
+        schema,
+        tables,
+        model.holdout_share,
+        model.seed,
+        model.kept_tables,
+        orphans=model.orphans,
+        private=any(card.privacy for card in model.tables),
     )
     with _sampled(report, engine, subject.artefact, schema, seed, out) as made_tables:
         synthetic = drawn_tables(schema, made_tables, drawing.rows(made_tables, seed))

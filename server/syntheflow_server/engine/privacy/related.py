@@ -26,13 +26,13 @@ from syntheflow_server.engine.layout import Layout, Piece
 from syntheflow_server.engine.model import FittedModel
 from syntheflow_server.engine.privacy.chain import Link, fit_chain, make_rows
 from syntheflow_server.engine.privacy.columns import Price
+from syntheflow_server.engine.privacy.held import held_roots
 from syntheflow_server.engine.privacy.household import MOST_CHILDREN, Household
-from syntheflow_server.engine.privacy.kinship import Kinship, kinship
+from syntheflow_server.engine.privacy.kinship import kinship
 from syntheflow_server.engine.privacy.ledger import Budget, Ledger, Share
 from syntheflow_server.engine.privacy.marginals import Marginals, measure
 from syntheflow_server.engine.privacy.newborn import Database, Made
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
-from syntheflow_server.engine.training.thinning import Mask, rows_held
 
 ENTITY_ROWS = 1
 """Rows of a table that are learned from for each entity, unless a fit says otherwise: beyond
@@ -49,31 +49,6 @@ _MEASURED = 0.5
 """Share of the progress that measuring takes; the rest is the fit of the new database."""
 
 Fit = Callable[[Schema, Tables, FitSettings, Report], FittedModel]
-
-
-def held_entities(schema: Schema, tables: Tables, settings: FitSettings) -> dict[str, Mask]:
-    """Return which rows are held out, by root entity, without a look at the data."""
-    kin = kinship(schema, settings.keep)
-    roots = _held_roots(kin, tables, settings)
-    parents = {key: parent_rows(key, tables) for key in kin.owners.values()}
-    home = Household.of(tables, kin, parents, roots)
-    masks = {name: np.zeros(tables[name].num_rows, bool) for name in schema.table_names}
-    for name, entity in home.entity.items():
-        masks[name] = entity < 0
-    return masks
-
-
-def _held_roots(kin: Kinship, tables: Tables, settings: FitSettings) -> dict[str, Mask]:
-    return {
-        name: rows_held(
-            name,
-            np.zeros(tables[name].num_rows, bool),
-            settings.holdout_share,
-            settings.seed,
-        )
-        for name in kin.order
-        if name not in kin.owners
-    }
 
 
 def fit_related(
@@ -94,7 +69,9 @@ def fit_related(
     assert settings.epsilon is not None
     kin = kinship(schema, settings.keep)
     parents = {key: parent_rows(key, tables) for key in schema.foreign_keys}
-    home = Household.of(tables, kin, parents, _held_roots(kin, tables, settings))
+    home = Household.of(
+        tables, kin, parents, held_roots(kin, tables, settings.holdout_share, settings.seed)
+    )
     end = None
     if settings.time_limit_seconds is not None:
         end = time.monotonic() + settings.time_limit_seconds

@@ -25,6 +25,7 @@ def holdout_rows(
     keep: Collection[str] = (),
     *,
     orphans: bool = False,
+    private: bool = False,
 ) -> dict[str, Mask]:
     """Return for each table which rows are held out (True); `keep`, `orphans` as in the fit.
 
@@ -33,8 +34,13 @@ def holdout_rows(
     with both held-out and training flights nothing is hidden. Where such rows are the
     larger part of their table nothing of it is held out, since what is left would not
     stand for it. Tables of fewer than 50 rows and those to `keep` hold nothing back. So no
-    row in training belongs to one that is held out. Pure: equal arguments give equal masks.
+    row in training belongs to one that is held out. With `private`, for fits with epsilon,
+    entities follow from the schema alone. Pure: equal arguments give equal masks.
     """
+    if private and (schema.foreign_keys or keep):
+        from syntheflow_server.engine.privacy.held import held_entities
+
+        return held_entities(schema, tables, share, seed, keep)
     thinned = thin(schema, tables, share, seed, keep)
     schema = with_inclusions(schema, thinned.tables)
     analysis = analyse(schema, thinned.tables, keep, orphans=orphans)

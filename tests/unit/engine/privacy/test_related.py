@@ -13,7 +13,7 @@ import pytest
 from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.schema import Column, ForeignKey, Schema, SemanticType, Table
 from syntheflow_server.domain.tables import MemoryTable
-from syntheflow_server.engine import FitSettings, Sampler, SampleSpec, fit
+from syntheflow_server.engine import FitSettings, Sampler, SampleSpec, fit, holdout_rows
 from syntheflow_server.engine.graph.joins import child_counts, parent_rows
 from syntheflow_server.engine.privacy import related
 from syntheflow_server.engine.privacy.household import Household
@@ -251,6 +251,16 @@ def test_at_most_so_many_rows_of_a_person_are_looked_at() -> None:
             np.minimum(np.bincount(entity[entity >= 0], minlength=PEOPLE), 2),
         )
         assert not held["person"][entity[rows]].any()
+
+
+def test_who_is_held_out_is_found_again_and_takes_all_rows_along() -> None:
+    world = clinic()
+    held = holdout_rows(schema(), world, 0.2, 3, ("drug",), private=True)
+    assert held["person"].sum() == round(0.2 * PEOPLE)
+    assert not held["drug"].any()
+    for key in (schema().foreign_keys[0], schema().foreign_keys[2]):
+        found = parent_rows(key, world)
+        assert np.array_equal(held[key.child_table], held[key.parent_table][found])
 
 
 def test_owners_follow_from_the_schema_alone() -> None:
