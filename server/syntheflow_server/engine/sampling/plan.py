@@ -184,6 +184,13 @@ class SamplePlan:
         root = self.root_of[table]
         return max(0, block - self.lead(root)) * self.blocks[root]
 
+    def barren(self, table: str, block: int) -> bool:
+        """Return whether the given block of its root is known to make no rows of `table`."""
+        firsts = self.first_rows.get(table)
+        if firsts is not None:
+            return bool(firsts[block] == firsts[block + 1])
+        return self.root_of[table] == table and block < self.lead(table)
+
     def window(self, table: str, start: int, count: int) -> range:
         """Return the units that hold rows start .. start + count - 1 of `table`.
 

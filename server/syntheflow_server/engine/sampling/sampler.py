@@ -88,7 +88,7 @@ class Sampler:
         values = Values(self._runtime, plan, beat)
         fragments = []
         for table in self._runtime.model.family.below(root):
-            if table not in wanted:
+            if table not in wanted or (not beyond and plan.barren(table, block)):
                 continue
             frame = making.frame(table)
             if frame.rows and not frame.silent:

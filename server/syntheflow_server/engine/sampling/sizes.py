@@ -17,6 +17,7 @@ from syntheflow_server.engine.sampling.runtime import Runtime
 from syntheflow_server.engine.sampling.shares import (
     MULTIPLIERS,
     UNLIMITED,
+    Share,
     parts_by_multiplier,
     share_of,
     taken_below,
@@ -153,8 +154,6 @@ class Sizes:
         plan, real = self._plan, self._family[table].rows
         if plan.natural(table):
             return proposed
-        if plan.silent(owner):
-            return round(real * plan.spec.scale)
         owners = max(self._family[owner].rows, 1)
         return round(plan.table_rows[owner] * real / owners) if real else 0
 
@@ -163,7 +162,12 @@ class Sizes:
             return
         plan, spec = self._plan, self._plan.spec
         sums, silent = [], []
+        childless = plan.silent(table) and table not in spec.rows
         for unit in self._units.over(table):
+            if childless and unit.stands(owner):
+                sums.append(np.zeros(len(MULTIPLIERS), np.int64))  # theirs exist already
+                silent.append(True)
+                continue
             above = unit.frame(owner)
             sums.append(parts_by_multiplier(unit.proposed(table), unit.room(table, above)))
             silent.append(above.silent)
@@ -193,16 +197,18 @@ class Sizes:
     ) -> None:
         """Share out rows where some owners exist already.
 
-        New owners have as many rows as is usual; what is wanted beyond goes to existing ones.
+        New owners have as many rows as is usual. If a number is asked for, what it is more
+        goes to existing owners; else these have as many as is usual, unless the table's
+        rows exist already too: then they have theirs.
         """
         plan, spec = self._plan, self._plan.spec
         new, old = by_unit * ~silent[:, None], by_unit * silent[:, None]
         natural, exact = int(new[:, 0].sum()), table in spec.rows
-        wanted = spec.rows[table] if exact else self._expected(table, owner, natural)
-        mine = min(natural, wanted) if exact else natural
-        rest = max(wanted - natural, 0)
+        wanted = spec.rows[table] if exact else natural + int(old[:, 0].sum())
+        mine, rest = min(natural, wanted), max(wanted - natural, 0)
         for key, parts, target in ((table, new, mine), (of_existing(table), old, rest)):
-            plan.shares[key] = share_of(parts.sum(axis=0), target, cap, exact=True)
+            share = share_of(parts.sum(axis=0), target, cap, exact=True)
+            plan.shares[key] = share if share.target else Share(1, 1, 0, cap)
         found = sum(plan.shares[key].target for key in (table, of_existing(table)))
         if exact and found < wanted:  # existing owners have no more room: new ones may
             plan.shares[table] = share_of(new.sum(axis=0), mine + wanted - found, cap, exact=True)
