@@ -131,8 +131,9 @@ class _Story:
             f"{render.duration(model.train_seconds)}, {model.bytes / 1e6:.1f} MB on disk."
         )
         self._say("The model's card says how the tables hang together, for example:")
-        for table, text in [told for told in keys_of(model) if told[0] in _TOLD]:
-            self._say(f"  {table}: {text}")
+        for table, text in keys_of(model):
+            if table in _TOLD and "refers to" in text:
+                self._say(f"  {table}: {text}")
         self._say(f"{kept:,} rows were kept aside, never learned from; step 6 compares with them.")
 
     def stream(self) -> None:
