@@ -101,7 +101,8 @@ def find(sample: Sight, free: tuple[str, ...]) -> Iterator[Around]:
     """Yield sums around the clock, then times that follow another one closely, tightest first."""
     whole = [found for ref in sorted({*sample.early, *sample.modelled})
              if (found := _whole(sample, ref)) is not None]  # fmt: skip
-    close: list[tuple[float, Around]] = []
+    order = {name: i for i, name in enumerate(sample.table.column_names)}
+    close: list[tuple[bool, float, Around]] = []
     for day in _DAYS:
         clocks = [times for times in whole if _is_clock(times, day)]
         for made in clocks:
@@ -112,9 +113,10 @@ def find(sample: Sight, free: tuple[str, ...]) -> Iterator[Around]:
                     continue
                 yield from _sums(made, base, whole, day)
                 if (pair := _follows(made, base, day)) is not None:
-                    close.append(pair)
-    close.sort(key=lambda pair: pair[0])
-    yield from (relation for _, relation in close)
+                    # Of two that follow each other the later column is told by the earlier.
+                    close.append((order[made.ref.column] < order[base.ref.column], *pair))
+    close.sort(key=lambda found: found[:2])
+    yield from (relation for _, _, relation in close)
 
 
 def _whole(sample: Sight, ref: Ref) -> _Times | None:

@@ -24,10 +24,22 @@ _FEW_VALUES = 10
 _REPEATS = 4
 
 
+_LETTERS = str.maketrans(
+    {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "đ": "d",
+     "Đ": "D", "\u0131": "i", "þ": "th", "ð": "d"}
+)  # fmt: skip
+
+
 def _plain(text: str) -> str:
     """Return the text without accents, blanks and signs, in lower case."""
-    parts = unicodedata.normalize("NFKD", text)
+    parts = unicodedata.normalize("NFKD", text.translate(_LETTERS))
     return "".join(sign for sign in parts if sign.isalnum() and sign.isascii()).lower()
+
+
+def _ascii(text: str) -> str:
+    """Return the text in lower case, its letters without accents, its signs as they are."""
+    parts = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    return parts.encode("ascii", "ignore").decode().lower()
 
 
 _SHAPES: dict[str, Callable[[str], str]] = {
@@ -36,6 +48,7 @@ _SHAPES: dict[str, Callable[[str], str]] = {
     "upper": str.upper,
     "title": str.title,
     "plain": _plain,
+    "ascii": _ascii,
     "under": lambda text: text.lower().replace(" ", "_"),
     "dash": lambda text: text.lower().replace(" ", "-"),
     "initial": lambda text: text[:1],
@@ -45,6 +58,9 @@ _SHAPES: dict[str, Callable[[str], str]] = {
     "three": lambda text: text[:3],
     "big three": lambda text: text[:3].upper(),
 }
+
+
+_LOWER = ("lower", "ascii", "plain")
 
 
 class Item(NamedTuple):
@@ -173,9 +189,37 @@ def find(sample: Sight, free: tuple[str, ...]) -> list[Composed]:
             continue
         others = _contained(sample, name, [ref for ref in texts if ref.column != name])
         relation = _template(sample, name, others) if others else None
-        if relation is not None and _tells(relation, sample):
-            found.append(relation)
+        if relation is not None:
+            found += [each for each in _variants(relation) if _tells(each, sample)]
     return found
+
+
+def _variants(relation: Composed) -> list[Composed]:
+    """Return the template, and such that also fit accents, and numbers against repeats."""
+    if relation.hidden:
+        return [relation]
+    return [_relation(relation.makes[0], relation.needs, i) for i in _forms(relation.items)]
+
+
+def _forms(items: tuple[Item, ...]) -> list[tuple[Item, ...]]:
+    """Return the items, such that also fit accents, and such with something after the columns.
+
+    In few rows 'anna.berg2@...' stands beside 'anna.berg@...'.
+    """
+    forms = [items]
+    forms += [
+        tuple(
+            Item(item.place, shape) if item.place >= 0 and item.text in _LOWER else item
+            for item in items
+        )
+        for shape in _LOWER[1:]
+    ]
+    ends = [i for i, item in enumerate(items) if item.place >= 0]
+    free = any(item.place == _FREE for item in items)
+    if free or not ends or ends[-1] + 1 == len(items):
+        return forms
+    last = ends[-1] + 1
+    return forms + [(*form[:last], Item(_FREE, ""), *form[last:]) for form in forms]
 
 
 def _contained(sample: Sight, name: str, others: Sequence[Ref]) -> list[Ref]:
@@ -220,13 +264,16 @@ def _template(sample: Sight, name: str, others: Sequence[Ref]) -> Composed | Non
         )
         parts = [[row[place] for place in used] for row in rows]
         whole = [None not in part for part in parts]
-        fits = sum(
-            _read(items, part, texts[i]) is not None
-            for i, part, ok in zip(looked, parts, whole, strict=True)
-            if ok
-        )
-        if sum(whole) >= _FEW_ROWS // 2 and fits >= _AGREE * len(looked):
-            return _relation(name, [others[place] for place in used], items)
+        if sum(whole) < _FEW_ROWS // 2:
+            continue
+        for form in _forms(items):
+            fits = sum(
+                _read(form, part, texts[i]) is not None
+                for i, part, ok in zip(looked, parts, whole, strict=True)
+                if ok
+            )
+            if fits >= _AGREE * len(looked):
+                return _relation(name, [others[place] for place in used], form)
     return None
 
 

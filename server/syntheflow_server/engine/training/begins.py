@@ -31,7 +31,8 @@ def find_begin(
     if has.sum() < _FEW_OWNERS:
         return None
     best: tuple[float, str, Ints] | None = None
-    for name in structure.modelled:
+    order = structure.sequence.order if structure.sequence else ""
+    for name in (*structure.modelled, *([order] if order else [])):
         values = combined(source.column(name))
         numbers = moments(values, kind)
         if numbers is None or values.null_count:
