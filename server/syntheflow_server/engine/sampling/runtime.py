@@ -76,9 +76,10 @@ class Runtime:
 
 def lowest_values(codec: Codec) -> npt.NDArray[np.int64]:
     """Return the smallest number that each code of the first token stands for; 0 if missing."""
-    first = codec.sizes[0]
+    first = codec.sizes[0] if codec.sizes else 1  # no token: always the same number
     codes = np.zeros((first, len(codec.sizes)), np.uint16)
-    codes[:, 0] = np.arange(first)
+    if codec.sizes:
+        codes[:, 0] = np.arange(first)
     values = codec.decode(codes, np.zeros((first, codec.draws)))
     numbers: npt.NDArray[np.int64] = values.fill_null(0).to_numpy(zero_copy_only=False)
     return numbers.astype(np.int64)
