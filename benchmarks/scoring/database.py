@@ -48,15 +48,20 @@ def linked(keys: Keys, tables: Mapping[str, pa.Table]) -> dict[Reference, Ints]:
 
 
 def kinds_of_tables(keys: Keys, tables: Mapping[str, pa.Table]) -> Kinds:
-    """Return the kinds of all columns that are data."""
-    return {
-        name: {
+    """Return the kinds of all columns that are data.
+
+    In references of several columns numbers and moments (years, hours) are data, texts
+    (codes of teams) are names of parents, which may be new ones.
+    """
+    kinds = {}
+    for name in keys.tables:
+        hidden, shared = keys.hidden(name), keys.shared(name)
+        kinds[name] = {
             column: kind
             for column, kind in kinds_in(tables[name]).items()
-            if column not in keys.hidden(name)
+            if column not in hidden and not (column in shared and kind[0] in {"category", "text"})
         }
-        for name in keys.tables
-    }
+    return kinds
 
 
 def stored(folder: Path, keys: Keys) -> dict[str, pa.Table]:

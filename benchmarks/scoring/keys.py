@@ -46,11 +46,18 @@ class Keys:
     def hidden(self, table: str) -> frozenset[str]:
         """Columns that name rows and say nothing else: keys and references of one column.
 
-        Columns that only stand in keys of several columns (a year, a sequence) are data.
+        Columns that only stand in keys of several columns (a year, a sequence) may be data;
+        see `shared`.
         """
         single = [self.primary[table], *(r.columns for r in self.references if r.child == table)]
         single += [r.parent_columns for r in self.references if r.parent == table]
         return frozenset(columns[0] for columns in single if len(columns) == 1)
+
+    def shared(self, table: str) -> frozenset[str]:
+        """Columns of references of several columns, on either side."""
+        sides = [r.columns for r in self.references if r.child == table]
+        sides += [r.parent_columns for r in self.references if r.parent == table]
+        return frozenset(name for columns in sides if len(columns) > 1 for name in columns)
 
     def of(self, child: str) -> tuple[Reference, ...]:
         """The references of a table."""

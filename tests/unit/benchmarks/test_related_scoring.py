@@ -118,6 +118,20 @@ def test_a_table_that_is_kept_as_it_is_is_chance_and_not_less():
     assert shared == pytest.approx(0.5, abs=0.03)
 
 
+def test_codes_of_parents_are_no_data_but_years_are():
+    both = ("year", "team")
+    keys = Keys({"team": both, "stint": (*both, "no")}, (Reference("stint", both, "team", both),))
+    tables = {
+        "team": pa.table({"year": [1, 2], "team": ["a", "b"], "name": ["x", "y"]}),
+        "stint": pa.table({"year": [1, 1], "team": ["a", "a"], "no": [1, 2]}),
+    }
+    kinds = kinds_of_tables(keys, tables)
+    assert {name: list(found) for name, found in kinds.items()} == {
+        "team": ["year", "name"],
+        "stint": ["year", "no"],
+    }
+
+
 def test_a_column_without_any_value_tells_nothing():
     empty = Column("number", np.full(60, np.nan))
     frame = Frame({"x": empty, "y": Column("number", np.arange(60.0))}, 60)
