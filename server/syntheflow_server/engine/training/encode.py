@@ -30,7 +30,7 @@ from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, children_of
 from syntheflow_server.engine.training.begins import find_begin
 from syntheflow_server.engine.training.entities import holders
-from syntheflow_server.engine.training.follow import Follow, following
+from syntheflow_server.engine.training.follow import Follow, following, settled_by
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
 from syntheflow_server.engine.training.siblings import order_numbers
 from syntheflow_server.engine.training.thinning import Whole
@@ -399,7 +399,7 @@ class Encoder:
         siblings = self._siblings.get(table)
         if siblings is not None:
             for piece, after in pairwise(layout.pieces):
-                told = _told_by_sibling(piece, codes, counted, siblings)
+                told = settled_by(piece, codes, counted, siblings)
                 counted[told, after.where] = False
         for piece in layout.pieces:
             if piece.kind is PieceKind.CALENDAR:
@@ -412,26 +412,11 @@ class Encoder:
         return Encoded(layout, codes, counted, siblings, self._step_units.get(table))
 
 
-def _told_by_sibling(piece: Piece, codes: Codes, counted: Mask, siblings: Siblings) -> Mask:
-    """Return in which rows [n] the piece decides the next one; it has no say where none is before.
-
-    `counted` is cleared where the piece itself is settled.
-    """
-    first = codes[:, piece.start]
-    if piece.kind is PieceKind.SAME:
-        counted[siblings.position == 0, piece.start] = False
-        return np.asarray(first == 1)
-    if piece.kind is not PieceKind.DELTA or piece.codec is None:
-        return np.zeros(len(codes), bool)
-    none = piece.tokens[0].size - 1
-    counted[siblings.position == 0, piece.where] = False
-    return np.asarray(first != none)
-
-
 def learn_support(encoded: Encoded, held: Mask) -> Support:
     """Return which codes of columns and kinds of parents never meet in rows that teach."""
     kinds = {PieceKind.LINK, PieceKind.COLUMN, PieceKind.MISSING}
-    tokens = [piece.start for piece in encoded.layout.pieces if piece.kind in kinds]
+    pieces = [piece for piece in encoded.layout.pieces if piece.tokens]
+    tokens = [piece.start for piece in pieces if piece.kind in kinds]
     sizes = [token.size for token in encoded.layout.tokens]
     return Support.learn(encoded.codes[~held], encoded.counted[~held], sizes, tokens)
 

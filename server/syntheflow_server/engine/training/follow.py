@@ -11,6 +11,7 @@ import pyarrow as pa
 from syntheflow_server.engine.encoding.base import RARE_ROWS, Codec
 from syntheflow_server.engine.encoding.bins import Bins
 from syntheflow_server.engine.encoding.whole import to_whole
+from syntheflow_server.engine.layout import Piece, PieceKind
 from syntheflow_server.engine.relations.base import codes_of
 from syntheflow_server.engine.training.kin import Siblings
 
@@ -178,3 +179,20 @@ def following(codec: Codec, values: pa.Array, siblings: Siblings, teaching: Mask
         return Follow(steps=pa.array(found.steps, pa.int64(), mask=~found.told))
     same = repeats(values, siblings, teaching)
     return None if same is None else Follow(same=same)
+
+
+def settled_by(
+    piece: Piece, codes: npt.NDArray[np.uint16], counted: Mask, siblings: Siblings
+) -> Mask:
+    """Return in which rows [n] the piece decides the one that comes next.
+
+    In `counted` [n, T] the piece's own tokens are cleared where no sibling is before.
+    """
+    first = codes[:, piece.start : piece.start + 1]
+    if piece.kind is PieceKind.SAME:
+        counted[siblings.position == 0, piece.start] = False
+        return np.asarray(first[:, 0] == 1)
+    if piece.kind is not PieceKind.DELTA:
+        return np.zeros(len(codes), bool)
+    counted[siblings.position == 0, piece.where] = False
+    return np.asarray(first[:, 0] != piece.tokens[0].size - 1)
