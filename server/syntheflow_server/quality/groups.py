@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from syntheflow_server.domain.schema import ForeignKey
 from syntheflow_server.quality.evidence import MARGINAL_ROWS, Evidence
 from syntheflow_server.quality.keys import NO_KEY, key_codes
 
@@ -23,12 +24,19 @@ def row_groups(evidence: Evidence, table: str) -> Groups:
     """Return the groups of a table's rows: those of the reference that the hold-out respects.
 
     Rows are held out by entity, so the parent that owns the rows is the one whose keys
-    training and held-out rows share least. Without such a reference each row is its own
-    group.
+    training and held-out rows share least; where that parent's own rows are held out with
+    their parent, that one is the entity, and so on. Without such a reference each row is
+    its own group.
     """
+    return _groups(evidence, table, frozenset({table}))
+
+
+def _groups(evidence: Evidence, table: str, below: frozenset[str]) -> Groups:
+    """Return the groups of a table's rows, of which the tables `below` ask."""
     train, holdout = evidence.train(table), evidence.holdout(table)
     synthetic = evidence.synthetic(table)
     best: tuple[float, int] | None = None
+    owner: ForeignKey | None = None
     own = np.arange(train.num_rows + holdout.num_rows)
     found = Groups(own[: train.num_rows], own[train.num_rows :], np.arange(synthetic.num_rows))
     for key in evidence.schema.references_from(table):
@@ -44,7 +52,28 @@ def row_groups(evidence: Evidence, table: str) -> Groups:
             best = (shared, count)
             starts = (count, count + train.num_rows, count)
             found = Groups(*map(_own_if_missing, codes, starts))
-    return found
+            owner = key
+    if owner is None or owner.parent_table in below:
+        return found
+    return _lifted(evidence, owner, found, below | {owner.parent_table})
+
+
+def _lifted(evidence: Evidence, owner: ForeignKey, found: Groups, below: frozenset[str]) -> Groups:
+    """Return the groups of the owners of rows; rows whose owner is not there keep their own."""
+    above = _groups(evidence, owner.parent_table, below)
+    lifted = []
+    for side in ("train", "holdout", "synthetic"):
+        parents = getattr(evidence, side)(owner.parent_table)
+        rows = getattr(evidence, side)(owner.child_table)
+        codes, count = key_codes([(rows, owner.child_columns), (parents, owner.parent_columns)])
+        place = np.full(count + 1, -1)
+        known = codes[1] != NO_KEY
+        place[codes[1][known]] = np.flatnonzero(known)
+        row = place[codes[0]]
+        theirs = np.append(getattr(above, side), 0)[row]
+        # Groups without owner are told apart from the owners' by their sign.
+        lifted.append(np.where(row < 0, -1 - getattr(found, side), theirs))
+    return Groups(*lifted)
 
 
 def _own_if_missing(codes: np.ndarray, start: int) -> np.ndarray:

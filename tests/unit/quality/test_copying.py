@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from syntheflow_server.domain.schema import Column, Schema, Table
+from syntheflow_server.domain.schema import Column, ForeignKey, Schema, Table
 from syntheflow_server.quality.evidence import Evidence
 from syntheflow_server.quality.features import FeatureSpace
 from syntheflow_server.quality.groups import row_groups
@@ -154,3 +154,37 @@ def reused(spread):
 def test_values_that_fill_their_range_are_no_sign_of_copying():
     assert reused(900) == []
     assert reused(10**6)[0].synthetic == 1.0
+
+
+def test_rows_belong_to_the_entity_that_was_held_out_and_not_to_its_children() -> None:
+    def table(name, columns, key):
+        fields = tuple(Column(name=c, type="int64", semantic_type="identifier") for c in columns)
+        return Table(name=name, columns=fields, primary_key=(key,))
+
+    made = [
+        table("person", ("p",), "p"),
+        table("visit", ("v", "p"), "v"),
+        table("test", ("t", "v"), "t"),
+    ]
+    keys = [("visit", "p", "person"), ("test", "v", "visit")]
+    schema = Schema(
+        tables=tuple(made),
+        foreign_keys=tuple(
+            ForeignKey(child_table=c, child_columns=(n,), parent_table=p, parent_columns=(n,))
+            for c, n, p in keys
+        ),
+    )
+
+    def side(persons):
+        visits = [10 * p + i for p in persons for i in range(3)]
+        tests = [10 * v + i for v in visits for i in range(2)]
+        return {
+            "person": pa.table({"p": persons}),
+            "visit": pa.table({"v": visits, "p": [v // 10 for v in visits]}),
+            "test": pa.table({"t": tests, "v": [t // 10 for t in tests]}),
+        }
+
+    evidence = Evidence(schema, side([1, 2, 3]), side([4, 5]), side([1, 2]), 0)
+    groups = row_groups(evidence, "test")
+    assert [len(set(own.tolist())) for own in (groups.train, groups.holdout)] == [3, 2]
+    assert not set(groups.train.tolist()) & set(groups.holdout.tolist())

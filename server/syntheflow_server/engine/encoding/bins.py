@@ -28,6 +28,7 @@ _PAIR_ROWS_A_VALUE = 20
 _PAIRED_SHARE = 0.98
 _ROWS_A_BIN = 16
 _LEAST_BINS = 16
+_GRID_ROOM = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +83,8 @@ class Bins:
         held = Held.of(codes, len(values), entity)
         step = common_step(values) if values.dtype == np.int64 else 0
         atom = held.counts >= needed
+        if _fills_grid(values, step, atom):
+            step = 1
         paired = _is_paired(counts, atom)
         if paired:
             values, counts = merged(values, counts, step, held, needed)
@@ -251,6 +254,16 @@ def nearest(ordered: Numbers, numbers: Numbers) -> npt.NDArray[np.int64]:
     to_left = numbers - ordered[left].astype(np.float64)
     exact = ordered[right] == numbers
     return np.where(exact | (to_right <= to_left), right, left).astype(np.int64)
+
+
+def _fills_grid(values: Numbers, step: int, atom: npt.NDArray[np.bool_]) -> bool:
+    """Return True if a coarse grid of few places would give back values that are somebody's.
+
+    Six prices two apart, each held once, are all the places that there are.
+    """
+    if step <= 1 or atom.sum() * 2 > len(values):
+        return False
+    return (int(values[-1]) - int(values[0])) // step + 1 < _GRID_ROOM * len(values)
 
 
 def _is_paired(counts: Ints, atom: npt.NDArray[np.bool_]) -> bool:

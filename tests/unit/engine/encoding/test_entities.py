@@ -77,3 +77,12 @@ def test_a_stretch_widens_until_enough_persons_stand_in_it() -> None:
     assert held.widened(4, 4, 3) == (1, 7)
     assert held.widened(4, 4, 4) is None
     assert not held.enough(np.arange(6), 2)
+
+
+def test_prices_that_fill_their_grid_are_not_given_back() -> None:
+    column = Column(name="c", type="float64", semantic_type="number")
+    prices = [3.75, 5.75, 7.75, 9.75, 11.75, 13.75]
+    codec = fit_codec(column, pa.array(prices), seed=0)
+    codes = codec.encode(pa.array(prices * 200))
+    made = codec.decode(codes, np.random.default_rng(2).random((1200, codec.draws)))
+    assert np.isin(np.asarray(made), prices).mean() < 0.05
