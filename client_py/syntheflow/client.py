@@ -117,8 +117,9 @@ class Client(Resources):
 
         A value held by fewer than `rare_holders` rows (3 if None) is never put out as it
         is. With `epsilon` the training is (epsilon, delta)-differentially private, each row
-        (in related tables each root entity) being one person; `delta` None means one in ten times their number. `base` is an
-        earlier model of the same tables from which it starts; not with `epsilon`.
+        (in related tables each root entity) being one person; `delta` None means one in ten
+        times their number. `base` is an earlier model of the same tables from which it
+        starts; not with `epsilon`.
         Tables of `keep` come out row for row as they are. With `epsilon` at most
         `entity_rows` rows of one table are learned from for each person. With `orphans` it
         is learned which rows refer to rows that do not exist.
