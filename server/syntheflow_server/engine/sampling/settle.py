@@ -166,31 +166,6 @@ def _order_ends(demand: Demand, sequence: Sequence) -> tuple[int, int]:
     return low, _FAR if ends[1] == none[1] else int(counted[1])
 
 
-def asked_counts(above: Frame, child: str, rng: np.random.Generator) -> Ints:
-    """Return how many rows of `child` the rows of `above` have, as is asked of them."""
-    guide = above.counts[child]
-    uniforms = rng.random((above.rows, guide.codec.draws))
-    values = guide.decode(above.codes, uniforms, rng.random((above.rows, 2)))
-    counts: Ints = values.to_numpy(zero_copy_only=False).astype(np.int64)
-    return counts
-
-
-def nearest_counts(
-    runtime: Runtime, plan: SamplePlan, table: str, child: str, counts: Ints
-) -> Ints:
-    """Return numbers of rows of `child` as the conditions on the kept `table` want them."""
-    for demand in demands_of(runtime.table(table), plan.spec):
-        if not demand.rows_of or demand.column != child:
-            continue
-        if len(demand.values):
-            allowed = np.sort(numbers_of(demand.values)[0].astype(np.int64))
-            middle = (allowed[1:] + allowed[:-1]) / 2
-            counts = allowed[np.searchsorted(middle, counts)]
-        else:
-            counts = np.clip(counts, demand.low, demand.high)
-    return counts
-
-
 def _known(
     runtime: Runtime, plan: SamplePlan, frame: Frame, rows: pa.Table | None, child: str, beat: Beat
 ) -> _Settling:

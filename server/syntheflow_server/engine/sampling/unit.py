@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from syntheflow_server.engine.graph.summary import elder
 from syntheflow_server.engine.layout import PieceKind
+from syntheflow_server.engine.sampling.asked import asked_counts, nearest_counts
 from syntheflow_server.engine.sampling.beat import Beat
 from syntheflow_server.engine.sampling.draw import draw_children, draw_root
 from syntheflow_server.engine.sampling.frame import Frame
@@ -15,9 +16,7 @@ from syntheflow_server.engine.sampling.plan import SamplePlan, of_existing
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.runtime import Runtime, decode_numbers
 from syntheflow_server.engine.sampling.settle import (
-    asked_counts,
     is_asked,
-    nearest_counts,
     settle_root,
     steer_owned,
 )
