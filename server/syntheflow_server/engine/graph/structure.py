@@ -42,8 +42,8 @@ class Link(_Frozen):
 
     `null_share` is the share of real rows without parent, `orphan_share` that of rows
     whose parent does not exist, and they name `orphan_keys` different ones. `unique` says
-    that no two rows share a parent. `fixed` is the column that orders siblings, if the link holds it: the parent should have the same
-    number. `shared` are columns that something else fills (the owner, the row's own key,
+    that no two rows share a parent. `fixed` is the column that orders siblings, if the link
+    holds it: the parent should have the same number. `shared` are columns that something else fills (the owner, the row's own key,
     a link before): the parent must have the same values. `groups`/`members` are the sizes
     of the code's two tokens; `loops` says that rows may refer to themselves, `within` that
     parent and child of a self reference always have the same owner. `partial` are

@@ -33,6 +33,7 @@ from syntheflow_server.engine.sampling.unique import settle_keys
 Ints = npt.NDArray[np.int64]
 ColumnOf = Callable[[Frame, str], pa.Array]
 _MOST_ROWS = 1 << 32
+_MOST_BALANCED = 20_000
 _NOBODY, _ANYBODY = -1, -2
 """Instead of a code: the row has no parent; the row has one, whichever is left."""
 _FEW_PARENTS = 100
@@ -77,17 +78,24 @@ class Resolver:
         if name not in frame.parents:
             if link.kind is LinkKind.LEVELS:
                 found = level_parents(self._plan, frame, link)
-            elif link.shared:
-                found = self._agreeing(frame, link)
             else:
-                found = self._coded(frame, link)
-                source = handed_on(self._runtime.layout(frame.table), name, frame.codes)
+                found = self._agreeing(frame, link) if link.shared else self._coded(frame, link)
+                source = self._source(frame, link)
                 found = found if source is None else found[source]
             if self._plan.spec.orphans and may_be_lost(self._family[frame.table], link):
                 rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"orphans {name}")
                 found = lost_rows(link, found, self._unknown(frame, link), rng)
             frame.parents[name] = found
         return frame.parents[name]
+
+    def _source(self, frame: Frame, link: Link) -> Ints | None:
+        """Return the row whose parent each row has, None if siblings hand no parents on."""
+        source = handed_on(self._runtime.layout(frame.table), str(link.key), frame.codes)
+        if source is None or not link.shared:
+            return source
+        known = self.groups(link, link.shared)
+        ours = known.ours([combined(self._column(frame, c)) for c in link.shared])
+        return np.where(ours[source] == ours, source, np.arange(frame.rows))
 
     def groups(self, link: Link, columns: tuple[str, ...]) -> Groups:
         """Return the parents' groups by what they have in the child's `columns`."""
@@ -205,22 +213,25 @@ class Resolver:
         return (lost if source is None else lost[source]).astype(np.int64)
 
     def _balanced(self, frame: Frame, link: Link, wanted: Ints) -> Ints:
-        """Return the codes with the real share of rows without parent, if all rows are at hand.
+        """Return the codes with the real share of rows without parent in small tables.
 
-        A table of some dozen rows would miss it by chance. Larger tables do without, and
+        A table of some dozen rows would miss it by chance. Large tables do without, and
         where something is asked of the rows their share is another.
         """
         plan = self._plan
         lineage = {frame.table, *self._runtime.model.family.above(frame.table)}
         asked = lineage & {*plan.seeds, *plan.spec.conditions}
-        if asked or frame.rows < plan.table_rows[frame.table] - plan.silent(frame.table):
+        rows = plan.table_rows[frame.table]
+        # Where keys tell of time, the share may be another in each unit.
+        drifts = bool(self._family[self._family.root_of(frame.table)].telling)
+        if asked or (frame.rows < rows and (drifts or rows > _MOST_BALANCED)):
             return wanted
         gone = np.zeros(frame.rows, bool)
         if link.shared:
             known = self.groups(link, link.shared)
             ours = known.ours([combined(self._column(frame, c)) for c in link.shared])
             gone = known.room(ours) == 0
-        source = handed_on(self._runtime.layout(frame.table), str(link.key), frame.codes)
+        source = self._source(frame, link)
         weights = np.ones(frame.rows, np.int64)
         if source is not None:
             weights = np.bincount(source, minlength=frame.rows).astype(np.int64)
@@ -228,7 +239,9 @@ class Resolver:
         tokens = [i for p in layout.of_kind(PieceKind.COLUMN) for i in range(p.start, p.end)]
         leaning = leaning_of(frame.codes[:, tokens], wanted < 0)
         rng = generator(plan.spec.seed, frame.table, frame.unit, f"none {link.key}")
-        target = round(frame.rows * link.null_share)
+        ends = frame.first_row, frame.first_row + frame.rows
+        before, after = (round(row * link.null_share) for row in ends)
+        target = after - before
         codes = plan.parents[str(link.key)].codes
         return balanced(wanted, gone, target, weights, leaning, codes, rng)
 

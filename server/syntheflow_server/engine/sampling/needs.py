@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.graph.summary import elder
 from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.relations import Ref
 from syntheflow_server.engine.sampling.values import link_of, settles
@@ -38,6 +39,9 @@ class Needs:
         self.sized.add(table)
         if owner := self._family.owner_of(table):
             self._size(owner)
+        # Rows hear what their owner has in the tables before: these must be as large as ever.
+        for name in elder(self._family, table):
+            self._size(name)
         structure = self._family[table]
         keys = {name for names in structure.distinct for name in names}
         for link in structure.resolved:
