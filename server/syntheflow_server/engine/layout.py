@@ -35,6 +35,9 @@ class PieceKind(StrEnum):
     DEGREE = "degree"
     """Number of rows that refer to this one by a link."""
 
+    PROFILE = "profile"
+    """What the rows that refer to this one by a link have in common."""
+
     FIRST = "first"
     """Value of the order column of the first child."""
 

@@ -19,6 +19,8 @@ _ROWS_A_CODE = 8
 _SAMPLE = 20_000
 _TURNS = 12
 _NOMINAL_WIDTH = 4
+_TELLING = 1.5
+"""What rows refer to a parent weighs so many times as much as all else about it together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +43,14 @@ class Featurizer:
                 table = rng.normal(size=(token.size, _NOMINAL_WIDTH)) / _NOMINAL_WIDTH**0.5
             tables.append((table * weight).astype(np.float32))
         return cls(tuple(tables))
+
+    def with_table(self, token: int, centres: Matrix) -> Self:
+        """Return the featurizer whose `token` has these points, more telling than all others."""
+        weight = _TELLING * len(self.tables) ** 0.5
+        spread = float(np.sqrt((centres**2).sum(axis=1).mean())) or 1.0
+        tables = list(self.tables)
+        tables[token] = (centres * (weight / spread)).astype(np.float32)
+        return type(self)(tuple(tables))
 
     @property
     def width(self) -> int:
@@ -126,8 +136,10 @@ def fit_codebook(
     return Codebook(featurizer, groups, np.concatenate(members), np.array(owner, np.int64))
 
 
-def clusters(points: Matrix, count: int, rng: np.random.Generator) -> Matrix:
-    """Return up to `count` k-means centres, each of at least `_FEW` points, along their axis."""
+def clusters(
+    points: Matrix, count: int, rng: np.random.Generator, few: int = _FEW
+) -> Matrix:
+    """Return up to `count` k-means centres, each of at least `few` points, along their axis."""
     centres = points[rng.choice(len(points), count, replace=False)]
     for _ in range(_TURNS):
         label = nearest(points, centres)
@@ -138,7 +150,7 @@ def clusters(points: Matrix, count: int, rng: np.random.Generator) -> Matrix:
         centres = (sums[alive] / sizes[alive, None]).astype(np.float32)
     while len(centres) > 1:
         sizes = np.bincount(nearest(points, centres), minlength=len(centres))
-        if sizes.min() >= _FEW:
+        if sizes.min() >= few:
             break
         centres = np.delete(centres, sizes.argmin(), axis=0)
     axis = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2][0]

@@ -20,8 +20,9 @@ def code_tokens(
     mine: list[int] = []
     weights: list[float] = []
     for piece in own.pieces:
-        degree = piece.kind is PieceKind.DEGREE and piece.name == str(link.key)
-        if piece.kind in _OWN or degree:
+        own = piece.name == str(link.key)
+        degree = own and piece.kind is PieceKind.DEGREE
+        if piece.kind in _OWN or degree or (own and piece.kind is PieceKind.PROFILE):
             mine += range(piece.start, piece.end)
             share = _DEGREE_WEIGHT if degree else 1.0
             weights += _shared(share, piece.end - piece.start)

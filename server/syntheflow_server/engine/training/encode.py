@@ -18,7 +18,7 @@ from syntheflow_server.engine.encoding.base import RARE_ROWS, Codec, Token, comb
 from syntheflow_server.engine.encoding.category import CategoryCodec
 from syntheflow_server.engine.encoding.plain import from_numbers
 from syntheflow_server.engine.encoding.text import TextCodec
-from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, fit_codebook
+from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, Matrix, fit_codebook
 from syntheflow_server.engine.graph.codes import code_inputs, code_tokens
 from syntheflow_server.engine.graph.joins import NULL_ROW, ORPHAN_ROW, Rows, child_counts
 from syntheflow_server.engine.graph.levels import levels
@@ -32,6 +32,7 @@ from syntheflow_server.engine.training.begins import find_begin
 from syntheflow_server.engine.training.entities import holders
 from syntheflow_server.engine.training.follow import Follow, following, settled_by
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
+from syntheflow_server.engine.training.profiles import profiles_of, referring
 from syntheflow_server.engine.training.siblings import order_numbers
 from syntheflow_server.engine.training.thinning import Whole
 from syntheflow_server.engine.training.warm import Base
@@ -83,6 +84,7 @@ class Encoder:
         self._parts: dict[tuple[str, PieceKind, str], Codes] = {}
         self._entities: dict[str, Rows | None] = {}
         self._hidden_values: dict[tuple[str, str], pa.Array] = {}
+        self._centres: dict[str, Matrix] = {}
         self.codebooks: dict[str, Codebook] = {}
 
     def run(self) -> dict[str, Encoded]:
@@ -94,10 +96,16 @@ class Encoder:
         for table in order:
             self._tick(f"reading {table}")
             layouts[table] = self._first_layout(table)
-        for table in order:
-            for link in self._analysis.family[table].links:
-                if link.kind is LinkKind.CODED:
-                    self._fit_codes(link, layouts)
+        coded = [
+            link
+            for table in order
+            for link in self._analysis.family[table].links
+            if link.kind is LinkKind.CODED
+        ]
+        for link in coded:
+            self._profile(link, layouts)
+        for link in coded:
+            self._fit_codes(link, layouts)
         final = {table: self._with_codes(layouts[table]) for table in order}
         return {table: self._assemble(table, final[table]) for table in order}
 
@@ -351,6 +359,33 @@ class Encoder:
         ]
         return np.concatenate(parts, axis=1) if parts else np.zeros((rows, 0), np.uint16)
 
+    def _profile(self, link: Link, layouts: dict[str, Layout]) -> None:
+        """Give the link's parents a code of what the rows that refer to them have in common."""
+        if self._base is not None or self._analysis.family[link.key.parent_table].kept:
+            return
+
+        def points(table: str) -> Matrix:
+            layout = layouts[table]
+            starts = [piece.start for piece in layout.of_kind(PieceKind.COLUMN)]
+            tokens = [layout.tokens[start] for start in starts]
+            shape = Featurizer.of(tokens, [1.0] * len(tokens), self._seed)
+            return shape.points(self._gather(table, layout)[:, starts])
+
+        parent, name = link.key.parent_table, str(link.key)
+        found = profiles_of(
+            referring(self._analysis, link, points, self._seed),
+            self._analysis.references[link.key],
+            ~self._held[parent],
+            self._needed,
+            self._seed,
+        )
+        if found is None:
+            return
+        self._parts[parent, PieceKind.PROFILE, name] = found.codes[:, None]
+        self._centres[name] = found.centres
+        piece = Piece(PieceKind.PROFILE, name, (Token(len(found.centres)),))
+        layouts[parent] = Layout.of([*layouts[parent].pieces, piece])
+
     def _fit_codes(self, link: Link, layouts: Mapping[str, Layout]) -> None:
         """Learn the link's codebook from parents that are referred to; encode the children."""
         parent = link.key.parent_table
@@ -366,8 +401,12 @@ class Encoder:
         found = self._analysis.references[link.key]
         degrees = child_counts(found, len(inputs))
         teaching = ~self._held[parent] & (degrees > 0)
+        shape = Featurizer.of(tokens, weights, self._seed)
+        piece = layouts[parent].find(PieceKind.PROFILE, str(link.key))
+        if piece is not None:
+            shape = shape.with_table(mine.index(piece.start), self._centres[str(link.key)])
         book = fit_codebook(
-            Featurizer.of(tokens, weights, self._seed),
+            shape,
             inputs[teaching],
             int(degrees.sum()),
             self._seed,
