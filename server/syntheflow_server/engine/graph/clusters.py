@@ -80,6 +80,14 @@ class Codebook:
         """Members of the largest group."""
         return int(np.bincount(self.owner).max()) if len(self.owner) else 1
 
+    @property
+    def places(self) -> Matrix:
+        """The point [groups * side, d] of each code; of codes that do not exist, the group's."""
+        result = np.repeat(self.groups, self.side, axis=0)
+        rank = np.arange(len(self.owner)) - np.searchsorted(self.owner, self.owner)
+        result[self.owner * self.side + rank] = self.members
+        return result
+
     def assign(self, codes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """Return each parent's code, group * side + member, from its tokens [n, T]."""
         points = self.featurizer.points(codes)
@@ -136,9 +144,7 @@ def fit_codebook(
     return Codebook(featurizer, groups, np.concatenate(members), np.array(owner, np.int64))
 
 
-def clusters(
-    points: Matrix, count: int, rng: np.random.Generator, few: int = _FEW
-) -> Matrix:
+def clusters(points: Matrix, count: int, rng: np.random.Generator, few: int = _FEW) -> Matrix:
     """Return up to `count` k-means centres, each of at least `few` points, along their axis."""
     centres = points[rng.choice(len(points), count, replace=False)]
     for _ in range(_TURNS):

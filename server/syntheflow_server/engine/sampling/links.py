@@ -24,6 +24,7 @@ from syntheflow_server.engine.sampling.agreement import (
 from syntheflow_server.engine.sampling.follow import handed_on
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.lost import lost_rows, may_be_lost
+from syntheflow_server.engine.sampling.nearest import pair_near
 from syntheflow_server.engine.sampling.plan import ParentIndex, SamplePlan
 from syntheflow_server.engine.sampling.rng import generator, key_of
 from syntheflow_server.engine.sampling.runtime import Runtime
@@ -55,6 +56,7 @@ class Resolver:
         self._runtime, self._plan, self._column = runtime, plan, column
         self._family = runtime.model.family
         self._settled: set[int] = set()
+        self._points: dict[str, npt.NDArray[np.float32]] = {}
         self._groups: dict[tuple[str, tuple[str, ...]], Groups] = {}
         self._frames: list[Frame] = []  # keeps ids from being used again
 
@@ -182,11 +184,20 @@ class Resolver:
                 stubs = np.concatenate([stubs, self._parents_at(index, more)])
         ours = self._fixed_codes(frame, link, rows)
         theirs = None if ours is None else self.fixed_keys(link)
-        result[rows] = match(wanted[rows], stubs, index.codes, ours, theirs, rng)
+        result[rows] = match(
+            wanted[rows], stubs, index.codes, ours, theirs, rng, self._places(link)
+        )
         if theirs is not None and frame.order is not None:
             # No parent had the number that these rows wanted: they take their parent's.
             frame.order[rows] = theirs[result[rows]]
         return result
+
+    def _places(self, link: Link) -> npt.NDArray[np.float32]:
+        """Return where the link's codes lie."""
+        name = str(link.key)
+        if name not in self._points:
+            self._points[name] = self._runtime.model.codebooks[name].places
+        return self._points[name]
 
     def _wanted(self, frame: Frame, link: Link) -> Ints:
         """Return the code of the parent that each row asks for, _NOBODY for none."""
@@ -300,12 +311,14 @@ def match(
     ours: Ints | None,
     theirs: Ints | None,
     rng: np.random.Generator,
+    points: npt.NDArray[np.float32] | None = None,
 ) -> Ints:
     """Return a parent for each row: stubs of the wanted code first, then the nearest.
 
     `wanted` [n] are codes, `stubs` [n] parent rows, `codes` [p] the parents' codes. `ours`
     [n] are numbers that the parent's `theirs` [p] must equal: rows that no stub suits
-    draw any parent with that number, with replacement; if there is none, the nearest stub.
+    draw any parent with that number, with replacement; if there is none, the nearest stub:
+    by `points` [codes, d], where codes lie, or else by their numbers.
     """
     rows, places = rng.permutation(len(wanted)), rng.permutation(len(stubs))
     offer = codes[stubs]
@@ -319,8 +332,23 @@ def match(
     if ours is not None and theirs is not None:
         _pair_left(result, stubs, rows, places, ours, theirs[stubs])
         _redraw(result, ours, theirs, wanted, codes, rng)
-    _pair_left(result, stubs, rows, places, wanted, codes[stubs], exact=False)
+    if points is not None:
+        _pair_near(result, stubs, wanted, codes, points)
+    _pair_left(result, stubs, rows, places, wanted, codes[np.maximum(stubs, 0)], exact=False)
     return result
+
+
+def _pair_near(
+    result: Ints, stubs: Ints, wanted: Ints, codes: Ints, points: npt.NDArray[np.float32]
+) -> None:
+    """Pair what is left by how near the codes are; rows that want anybody come later."""
+    rows, places = np.flatnonzero((result < 0) & (wanted >= 0)), np.flatnonzero(stubs >= 0)
+    taken = pair_near(wanted[rows], codes[stubs[places]], points)
+    if taken is None:
+        return
+    rows, places = rows[taken >= 0], places[taken[taken >= 0]]
+    result[rows] = stubs[places]
+    stubs[places] = -stubs[places] - 1
 
 
 def _pair(result: Ints, stubs: Ints, rows: Ints, places: Ints, need: Ints, offer: Ints) -> None:

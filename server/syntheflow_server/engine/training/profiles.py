@@ -42,7 +42,8 @@ def names(rows: int, seed: int) -> Matrix:
     """Return a point [n, d] for each row of a small table: rows are all equally far apart."""
     width = _NAME_WIDTH if 0 < rows <= _NAMES else 0
     spread = np.random.default_rng(seed).normal(size=(rows, width)) / _NAME_WIDTH**0.5
-    return spread.astype(np.float32)
+    points: Matrix = spread.astype(np.float32)
+    return points
 
 
 def referring(
@@ -126,4 +127,5 @@ def _summary(features: Matrix, where: Rows, degrees: Rows) -> Matrix | None:
     trust = between / (between + within / count)
     scaled = trust * (means - middle) / np.sqrt(within + _RIDGE * total)
     scaled[degrees == 0] = 0.0
-    return scaled.astype(np.float32)
+    summary: Matrix = scaled.astype(np.float32)
+    return summary
