@@ -20,9 +20,10 @@ def code_tokens(
     mine: list[int] = []
     weights: list[float] = []
     for piece in own.pieces:
-        own = piece.name == str(link.key)
-        degree = own and piece.kind is PieceKind.DEGREE
-        if piece.kind in _OWN or degree or (own and piece.kind is PieceKind.PROFILE):
+        of_link = piece.name == str(link.key)
+        degree = of_link and piece.kind is PieceKind.DEGREE
+        profile = of_link and piece.kind is PieceKind.PROFILE
+        if piece.kind in _OWN or degree or profile:
             mine += range(piece.start, piece.end)
             share = _DEGREE_WEIGHT if degree else 1.0
             weights += _shared(share, piece.end - piece.start)
