@@ -120,25 +120,25 @@ class Codebook:
 
 
 def fit_codebook(
-    featurizer: Featurizer, codes: npt.NDArray[Any], child_rows: int, seed: int
+    featurizer: Featurizer, codes: npt.NDArray[Any], child_rows: int, seed: int, few: int = _FEW
 ) -> Codebook:
-    """Return the codebook of the parents with tokens `codes` [n, T]."""
+    """Return the codebook of the parents with tokens `codes` [n, T], `few` of them a code."""
     rng = np.random.default_rng(seed)
     points = featurizer.points(codes)
     if len(points) > _SAMPLE:
         points = points[rng.choice(len(points), _SAMPLE, replace=False)]
-    wanted = min(len(points) // _FEW, child_rows // _ROWS_A_CODE, _SIDE * _SIDE)
+    wanted = min(len(points) // few, child_rows // _ROWS_A_CODE, _SIDE * _SIDE)
     if wanted < 2:
         centre = points.mean(axis=0, keepdims=True) if len(points) else featurizer.points(codes[:0])
         centre = centre if len(centre) else np.zeros((1, points.shape[1]), np.float32)
         return Codebook(featurizer, centre, centre, np.zeros(1, np.int64))
-    groups = clusters(points, min(_SIDE, max(2, round(wanted**0.5))), rng)
+    groups = clusters(points, min(_SIDE, max(2, round(wanted**0.5))), rng, few)
     group = nearest(points, groups)
     members, owner = [], []
     for g in range(len(groups)):
         own = points[group == g]
-        count = max(1, min(_SIDE, round(wanted * len(own) / len(points)), len(own) // _FEW))
-        found = clusters(own, count, rng)
+        count = max(1, min(_SIDE, round(wanted * len(own) / len(points)), len(own) // few))
+        found = clusters(own, count, rng, few)
         members.append(found)
         owner += [g] * len(found)
     return Codebook(featurizer, groups, np.concatenate(members), np.array(owner, np.int64))

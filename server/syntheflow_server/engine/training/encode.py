@@ -410,6 +410,7 @@ class Encoder:
             inputs[teaching],
             int(degrees.sum()),
             self._seed,
+            1 if self._analysis.family[parent].kept else self._needed,
         )
         self.codebooks[str(link.key)] = book
         code = np.where(found >= 0, book.assign(inputs)[found] if len(inputs) else 0, -1)
