@@ -90,7 +90,7 @@ def profiles_of(
     centre = summary[learn].mean(axis=0)
     axes = np.linalg.svd(summary[learn] - centre, full_matrices=False)[2][:_WIDTH]
     placed = ((summary - centre) @ axes.T).astype(np.float32)
-    wanted = min(len(learn) // needed, int(degrees.sum()) // _ROWS_A_CODE, _MOST_CODES)
+    wanted = min(len(learn) // (2 * needed), int(degrees.sum()) // _ROWS_A_CODE, _MOST_CODES)
     if wanted < 2:
         return None
     centres = clusters(placed[learn], wanted, rng, needed)
