@@ -21,7 +21,7 @@ _CROWDED = 0.5
 _FEW_PARENTS = 10
 _HALF = 0.5
 _SPREAD = 50
-"""Over so many owners rows must spread at least: one over the chance that two share one."""
+"""Rows must spread over so many owners (one over the chance that two share one), or half of them."""
 _MOST_ORPHANS = 0.05
 """With more rows whose parent does not exist, too much would be learned of none of them."""
 
@@ -106,7 +106,7 @@ def _may_own(
         return False
     parents, own = rows[key.parent_table], np.bincount(found[found >= 0]).astype(np.float64)
     # The rows of a few large owners would all turn out like theirs, whoever they are.
-    spread = own.sum() ** 2 >= _SPREAD * (own**2).sum()
+    spread = own.sum() ** 2 >= min(_SPREAD, _HALF * parents) * (own**2).sum()
     enough = parents >= _FEW_PARENTS and (own > 0).sum() >= _HALF * parents
     return bool(spread and enough) and rows[key.child_table] <= _MANY_CHILDREN * parents
 
