@@ -155,7 +155,7 @@ def _identifies(kind: SemanticType, name: str, source: TableSource) -> bool:
 
 
 def _is_boolean(source: TableSource, name: str) -> bool:
-    return pa.types.is_boolean(source.column(name).type)
+    return bool(pa.types.is_boolean(source.column(name).type))
 
 
 def _fills_grid(table: Table, source: TableSource, key: tuple[str, ...]) -> bool:

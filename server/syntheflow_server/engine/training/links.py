@@ -127,7 +127,11 @@ def in_turn(
             shared = tuple(c for c in columns if c in known and c != order)
             free = tuple(c for c in columns if c not in known and c != order)
             fixed = tuple(c for c in columns if c == order)
-            update = {"fixed": fixed, "shared": shared, "partial": _partial(free, source)}
+            update: dict[str, object] = {
+                "fixed": fixed,
+                "shared": shared,
+                "partial": _partial(free, source),
+            }
             if link.kind is LinkKind.LEVELS and not _tree_agrees(link, shared, before, fixed):
                 update["kind"] = LinkKind.CODED
             link = link.model_copy(update=update)  # noqa: PLW2901 - the same link, told more
