@@ -18,7 +18,7 @@ from syntheflow_server.engine.training.kin import Siblings
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 _FEW_PAIRS = 50
-_FEW_OWNERS = 50
+_FEW_OWNERS = 100
 _FEW_VALUES = 3
 _FEW_NUMBERS = 12
 _BEYOND_CHANCE = 0.2
