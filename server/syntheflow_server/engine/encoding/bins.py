@@ -69,12 +69,13 @@ class Bins:
         tails: bool = False,
         spread: int | None = None,
         entity: Ints | None = None,
+        released: Numbers | None = None,
     ) -> Self:
         """Return bins for the present `numbers` [n], n >= 1.
 
         A value needs `needed` holders to come back exactly: rows, or different ones of the
-        entities [n] that rows belong to. With `tails` what lies outside
-        the outermost knots but one thins out as it does in the data, and may go a little
+        entities [n] that rows belong to; values in `released` need none. With `tails` what lies
+        outside the outermost knots but one thins out as it does in the data, and may go a little
         beyond the real extremes. `spread` is how far around a value that stands alone its
         substitutes may lie (None: as far as one significant digit).
         """
@@ -83,6 +84,8 @@ class Bins:
         held = Held.of(codes, len(values), entity)
         step = common_step(values) if values.dtype == np.int64 else 0
         atom = held.counts >= needed
+        if released is not None:
+            atom |= np.isin(values, released)
         if _fills_grid(values, step, atom):
             step = 1
         paired = _is_paired(counts, atom)

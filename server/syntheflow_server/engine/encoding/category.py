@@ -59,13 +59,17 @@ class CategoryCodec(Codec):
         needed: int = RARE_ROWS,
         entity: Ints | None = None,
         seed: int = 0,
+        released: pa.Array | None = None,
     ) -> Self:
         """Return the codec of `values`; `guide` [n] are codes of a column that predicts it.
 
-        A value needs `needed` holders (see `holders`) to have a code of its own.
+        A value needs `needed` holders (see `holders`) to have a code of its own, unless it is
+        one of those `released`.
         """
         names, rows, held = counted(values, entity)
         keep = held.counts >= needed
+        if released is not None:
+            keep |= pc.is_in(names, value_set=released).to_numpy(zero_copy_only=False)
         known, counts = names.filter(pa.array(keep)), rows[keep]
         order = np.argsort(-counts, kind="stable")
         if len(counts) > _ONE_TOKEN and guide is not None:

@@ -39,11 +39,13 @@ def fit_codec(
     *,
     tails: bool = True,
     entity: Ints | None = None,
+    released: pa.Array | None = None,
 ) -> Codec:
     """Return the codec for `values` of `column`.
 
     A value needs `needed` holders to be put out as it is (true, false and missing aside):
-    rows, or different ones of the entities `entity` [n] that rows belong to.
+    rows, or different ones of the entities `entity` [n] that rows belong to. Values in
+    `released` are told elsewhere already and need none.
     Without `tails` numbers end where their last rows end.
     `guide` [n] holds codes of a low-cardinality column that predicts this one; it
     sorts the values of a category with more than 256 of them. Raises
@@ -61,7 +63,7 @@ def fit_codec(
         return ConstantCodec.fit(column, present.slice(0, 1))
     if not tails and pa.types.is_integer(array.type):
         return NumericCodec.fit(column, array, needed, tails=False, entity=entity)
-    return _fit_varied(column, array, seed, guide, needed, entity)
+    return _fit_varied(column, array, seed, guide, needed, entity, released)
 
 
 def _fit_varied(
@@ -71,17 +73,18 @@ def _fit_varied(
     guide: npt.NDArray[np.int64] | None,
     needed: int,
     entity: Ints | None,
+    released: pa.Array | None,
 ) -> Codec:
     if pa.types.is_boolean(array.type):
         return BooleanCodec.fit(column, array)
     text = pa.types.is_string(array.type)
     if (text or column.semantic_type is SemanticType.CATEGORY) and _repeats(array, needed, entity):
-        return CategoryCodec.fit(column, array, guide, needed, entity, seed)
+        return CategoryCodec.fit(column, array, guide, needed, entity, seed, released)
     if text:
         return TextCodec.fit(column, array, seed, needed, entity)
     if pa.types.is_temporal(array.type):
         return TemporalCodec.fit(column, array, needed, entity)
-    return NumericCodec.fit(column, array, needed, entity=entity)
+    return NumericCodec.fit(column, array, needed, entity=entity, released=released)
 
 
 def codec_from_state(facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> Codec:

@@ -52,10 +52,12 @@ class NumericCodec(Codec):
         *,
         tails: bool = True,
         entity: Ints | None = None,
+        released: pa.Array | None = None,
     ) -> Self:
         """Return the codec of `values`, of which at least one is present.
 
-        A number needs `needed` holders (see `holders`) to come back as it is. With `tails`
+        A number needs `needed` holders (see `holders`) to come back as it is, unless it is
+        one of those `released`. With `tails`
         rare ends thin out beyond the last rows.
         """
         shift = decimal_shift(values)
@@ -63,7 +65,10 @@ class NumericCodec(Codec):
         present = numbers[~missing]
         digits = _digits(present)
         whose = entity if entity is None else entity[~missing]
-        bins = Bins.fit(_to_grid(present, digits), needed, tails=tails, entity=whose)
+        free = None
+        if released is not None:
+            free = _to_grid(to_numbers(released, column.name, shift=shift)[0], digits)
+        bins = Bins.fit(_to_grid(present, digits), needed, tails=tails, entity=whose, released=free)
         distinct = len(np.unique(present)) + int(missing.any())
         return cls(
             name=column.name,

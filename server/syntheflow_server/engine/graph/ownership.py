@@ -21,7 +21,7 @@ _CROWDED = 0.5
 _FEW_PARENTS = 10
 _HALF = 0.5
 _SPREAD = 50
-"""Rows must spread over so many owners (one over the chance that two share one), or half of them."""
+"""Rows spread over so many owners (one over the chance that two share one), or half of them."""
 _MOST_ORPHANS = 0.05
 """With more rows whose parent does not exist, too much would be learned of none of them."""
 

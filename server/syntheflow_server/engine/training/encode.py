@@ -16,6 +16,7 @@ from syntheflow_server.engine.calendar import Calendar
 from syntheflow_server.engine.encoding import best_guide, column_order, fit_codec
 from syntheflow_server.engine.encoding.base import RARE_ROWS, Codec, Token, combined
 from syntheflow_server.engine.encoding.category import CategoryCodec
+from syntheflow_server.engine.encoding.holders import counted
 from syntheflow_server.engine.encoding.plain import from_numbers
 from syntheflow_server.engine.encoding.text import TextCodec
 from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, Matrix, fit_codebook
@@ -25,6 +26,7 @@ from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.relations import Ref, Relation, given_of, told_by
+from syntheflow_server.engine.relations.copies import Copied
 from syntheflow_server.engine.relations.sight import Sight
 from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, children_of
@@ -137,7 +139,13 @@ class Encoder:
         tails = kind is PieceKind.COLUMN
         needed = 1 if self._analysis.family[table].kept else self._needed
         codec = old or fit_codec(
-            column, taught, self._seed, needed=needed, tails=tails, entity=self._whose(table)
+            column,
+            taught,
+            self._seed,
+            needed=needed,
+            tails=tails,
+            entity=self._whose(table),
+            released=self._released(table, column.name) if tails else None,
         )
         if isinstance(codec, TextCodec) and table in self._whole:
             every = self._whole[table].values(column.name, relation)
@@ -152,6 +160,24 @@ class Encoder:
             entity = holders(self._analysis, table)
             self._entities[table] = None if entity is None else entity[~self._held[table]]
         return self._entities[table]
+
+    def _released(self, table: str, name: str) -> pa.Array | None:
+        """Return the values of a column that rows of enough entities repeat by a reference.
+
+        The price that three customers paid for a product is no one's own.
+        """
+        found = []
+        for child, relations in self._relations.items():
+            for relation in relations:
+                for ref in relation.needs if isinstance(relation, Copied) else ():
+                    if not ref.link or ref.column != name:
+                        continue
+                    if self._analysis.family[child].named(ref.link).key.parent_table == table:
+                        values = combined(self._tables[child].column(relation.makes[0]))
+                        taught = values.filter(pa.array(~self._held[child]))
+                        names, _, held = counted(taught, self._whose(child))
+                        found.append(names.filter(pa.array(held.counts >= self._needed)))
+        return pa.concat_arrays(found) if found else None
 
     def _kept(self, table: str, kind: PieceKind, name: str, values: pa.Array) -> Codec | None:
         """Return the codec of an earlier model, if there is one that suits."""

@@ -60,3 +60,9 @@ def test_lines_without_product_have_values_of_their_own(model: FittedModel) -> N
 def test_the_card_says_where_the_price_is_from(model: FittedModel) -> None:
     (card,) = (card for card in model.cards if card.table == "lines")
     assert any("'price' of the row that it refers to" in told for told in card.relations)
+
+
+def test_prices_that_enough_lines_show_come_back(model: FittedModel) -> None:
+    real = set(trade()[1]["products"].column("price").to_pylist())
+    made = generate(model, seed=3)["products"]["price"].to_pylist()
+    assert np.mean([price in real for price in made]) > 0.9
