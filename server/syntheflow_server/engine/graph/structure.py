@@ -43,13 +43,13 @@ class Link(_Frozen):
     `null_share` is the share of real rows without parent, `orphan_share` that of rows
     whose parent does not exist, and they name `orphan_keys` different ones. `unique` says
     that no two rows share a parent. `fixed` is the column that orders siblings, if the link
-    holds it: the parent should have the same number. `shared` are columns that something else fills (the owner, the row's own key,
-    a link before): the parent must have the same values. `groups`/`members` are the sizes
-    of the code's two tokens; `loops` says that rows may refer to themselves, `within` that
-    parent and child of a self reference always have the same owner. `partial` are
-    null patterns of a composite reference without parent: which of its columns are null
-    all the same, and the share of such rows among those without parent. For COPIED,
-    `above` counts owners to climb and `through` is the reference there to copy from
+    holds it: the parent should have the same number. `shared` are columns that something
+    else fills (the owner, the row's own key, a link before): the parent must have the same
+    values. `groups`/`members` are the sizes of the code's two tokens; `loops` says that
+    rows may refer to themselves, `within` that parent and child of a self reference always
+    have the same owner. `partial` are null patterns of a composite reference without
+    parent: which of its columns are null all the same, and the share of such rows among
+    those without parent. For COPIED, `above` counts owners to climb and `through` is the reference there to copy from
     (None: the row found there is itself the parent).
     """
 

@@ -9,22 +9,33 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 _PAIR = 1 << 32
+_NEIGHBOURHOOD = 40
 
 
-def spread_like(real: Sequence[tuple[int, int]], proposed: Ints, rng: np.random.Generator) -> Ints:
+def spread_like(
+    real: Sequence[tuple[int, int]],
+    proposed: Ints,
+    rng: np.random.Generator,
+    *,
+    exact: bool = False,
+) -> Ints:
     """Return numbers [n] in the order of `proposed` [n] whose shape is that of `real`.
 
     `real` are ascending numbers, each with how many rows have it. Drawn one by one,
     eight categories would often have two large ones or none: so the row with the largest
     proposal takes the highest number, as the columns of the rows want it, and so on; equal
-    proposals share theirs by chance. As many rows as there really are have the real
-    numbers exactly, others their quantiles.
+    proposals share theirs by chance. Few rows, as many as there really are, have the real
+    numbers exactly, others their quantiles; many rows take one of the numbers near by, so
+    that the shape stays and the numbers are new ones, unless they must be `exact`.
     """
     if not len(proposed) or not real:
         return proposed
     held = np.repeat([number for number, _ in real], [rows for _, rows in real])
     count = len(held)
     place = (2 * np.arange(len(proposed)) + 1) * count // (2 * len(proposed))
+    near = count // _NEIGHBOURHOOD
+    if near and not exact:
+        place = np.clip(place + rng.integers(-near, near + 1, len(place)), 0, count - 1)
     result = np.empty(len(proposed), np.int64)
     result[np.lexsort((rng.random(len(proposed)), proposed))] = held[place]
     return result

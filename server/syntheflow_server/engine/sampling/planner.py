@@ -236,7 +236,7 @@ def _like_tree(units: Units, levels: Ints, degrees: Ints, link: Link) -> tuple[I
     if not real or _chosen(plan, table):
         return levels, degrees
     rng = generator(plan.spec.seed, table, 0, f"crowd {link.key}")
-    return unpaired(spread_like(real, paired(levels, degrees), rng))
+    return unpaired(spread_like(real, paired(levels, degrees), rng, exact=True))
 
 
 def _joined(parts: list[Ints]) -> Ints:
