@@ -49,8 +49,8 @@ class Link(_Frozen):
     rows may refer to themselves, `within` that parent and child of a self reference always
     have the same owner. `partial` are null patterns of a composite reference without
     parent: which of its columns are null all the same, and the share of such rows among
-    those without parent. For COPIED, `above` counts owners to climb and `through` is the reference there to copy from
-    (None: the row found there is itself the parent).
+    those without parent. For COPIED, `above` counts owners to climb and `through` is the
+    reference there to copy from (None: the row found there is itself the parent).
     """
 
     key: ForeignKey

@@ -118,7 +118,6 @@ class Sight:
             found += [Ref(c, place) for c in table.column_names if c not in keys]
         return tuple(found)
 
-
     @property
     def beside(self) -> tuple[Ref, ...]:
         """Columns of the rows that links refer to which are part of no key."""

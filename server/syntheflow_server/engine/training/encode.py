@@ -392,7 +392,7 @@ class Encoder:
 
         def points(table: str) -> Matrix:
             layout = layouts[table]
-            starts = [piece.start for piece in layout.of_kind(PieceKind.COLUMN)]
+            starts = [piece.start for piece in layout.of_kind(PieceKind.COLUMN) if piece.tokens]
             tokens = [layout.tokens[start] for start in starts]
             shape = Featurizer.of(tokens, [1.0] * len(tokens), self._seed)
             return shape.points(self._gather(table, layout)[:, starts])

@@ -38,9 +38,7 @@ def kept_structure(table: Table, source: TableSource) -> Structure:
     are nobody's secret, since they come out as they are.
     """
     modelled = [column.name for column in table.columns if _tells(source, column.name)]
-    return Structure(
-        table=table.name, rows=source.num_rows, kept=True, modelled=tuple(modelled)
-    )
+    return Structure(table=table.name, rows=source.num_rows, kept=True, modelled=tuple(modelled))
 
 
 def kept_rows(schema: Schema, tables: Tables, keep: Collection[str]) -> dict[str, pa.Table]:
@@ -60,9 +58,7 @@ def kept_rows(schema: Schema, tables: Tables, keep: Collection[str]) -> dict[str
 
 def _tells(source: TableSource, name: str) -> bool:
     values = source.column(name)
-    return not pa.types.is_string(values.type) or (
-        pc.count_distinct(values).as_py() <= _MOST_NAMES
-    )
+    return not pa.types.is_string(values.type) or (pc.count_distinct(values).as_py() <= _MOST_NAMES)
 
 
 def _fault(table: str, rule: str) -> InvalidArgumentError:
