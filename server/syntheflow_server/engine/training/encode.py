@@ -34,7 +34,7 @@ from syntheflow_server.engine.training.begins import find_begin
 from syntheflow_server.engine.training.entities import holders
 from syntheflow_server.engine.training.follow import Follow, following, settled_by
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
-from syntheflow_server.engine.training.profiles import profiles_of, referring
+from syntheflow_server.engine.training.profiles import profiles_of, profiles_of_children, referring
 from syntheflow_server.engine.training.siblings import order_numbers
 from syntheflow_server.engine.training.thinning import Whole
 from syntheflow_server.engine.training.warm import Base
@@ -106,6 +106,8 @@ class Encoder:
         ]
         for link in coded:
             self._profile(link, layouts)
+        for table in reversed(order):
+            self._profile_of_children(table, layouts)
         for link in coded:
             self._fit_codes(link, layouts)
         final = {table: self._with_codes(layouts[table]) for table in order}
@@ -385,17 +387,45 @@ class Encoder:
         ]
         return np.concatenate(parts, axis=1) if parts else np.zeros((rows, 0), np.uint16)
 
+    def _points(self, table: str, layout: Layout) -> Matrix:
+        """Return the points [n, d] of a table's own columns."""
+        starts = [piece.start for piece in layout.of_kind(PieceKind.COLUMN) if piece.tokens]
+        tokens = [layout.tokens[start] for start in starts]
+        shape = Featurizer.of(tokens, [1.0] * len(tokens), self._seed)
+        return shape.points(self._gather(table, layout)[:, starts])
+
+    def _profile_of_children(self, table: str, layouts: dict[str, Layout]) -> None:
+        """Give owners that follow their siblings a code of what their rows in `table` are like.
+
+        The seasons of a player follow one another, and the positions of a season are rows of
+        their own: only by the seasons' codes do they follow those of the season before.
+        """
+        family = self._analysis.family
+        owner = family.owner_of(table)
+        sequence = family[owner].sequence if owner else None
+        if self._base is not None or sequence is None or sequence.long:
+            return
+        found = profiles_of_children(
+            self._points(table, layouts[table]),
+            self._analysis.owners(table),
+            ~self._held[owner],
+            self._needed,
+            self._seed,
+        )
+        if found is None:
+            return
+        name = str(family[table].owner)
+        self._parts[owner, PieceKind.PROFILE, name] = found.codes[:, None]
+        piece = Piece(PieceKind.PROFILE, name, (Token(len(found.centres)),))
+        layouts[owner] = Layout.of([*layouts[owner].pieces, piece])
+
     def _profile(self, link: Link, layouts: dict[str, Layout]) -> None:
         """Give the link's parents a code of what the rows that refer to them have in common."""
         if self._base is not None or self._analysis.family[link.key.parent_table].kept:
             return
 
         def points(table: str) -> Matrix:
-            layout = layouts[table]
-            starts = [piece.start for piece in layout.of_kind(PieceKind.COLUMN) if piece.tokens]
-            tokens = [layout.tokens[start] for start in starts]
-            shape = Featurizer.of(tokens, [1.0] * len(tokens), self._seed)
-            return shape.points(self._gather(table, layout)[:, starts])
+            return self._points(table, layouts[table])
 
         parent, name = link.key.parent_table, str(link.key)
         found = profiles_of(

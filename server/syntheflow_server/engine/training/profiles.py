@@ -19,6 +19,7 @@ from syntheflow_server.engine.graph.structure import Link
 from syntheflow_server.engine.training.analysis import Analysis
 
 _MOST_CODES = 255
+_CHILD_CODES = 63
 _ROWS_A_CODE = 8
 _WIDTH = 8
 _FEWEST_PARENTS = 12
@@ -86,15 +87,47 @@ def profiles_of(
     summary = _summary(features, where, degrees)
     if summary is None:
         return None
-    rng = np.random.default_rng(seed)
+    wanted = min(len(learn) // (2 * needed), int(degrees.sum()) // _ROWS_A_CODE, _MOST_CODES)
+    return _coded(summary, known, learn, wanted, needed, seed)
+
+
+def profiles_of_children(
+    points: Matrix, owners: Rows, teaching: npt.NDArray[np.bool_], needed: int, seed: int
+) -> Profiles | None:
+    """Return the profiles of owners by the mean of their rows' `points` [m, d].
+
+    `owners` [m] are the rows' owners, `teaching` [n] the owners to learn from.
+    """
+    degrees = np.bincount(owners, minlength=len(teaching))
+    learn = np.flatnonzero((degrees > 0) & teaching)
+    if len(learn) < _FEWEST_PARENTS or not points.shape[1]:
+        return None
+    scaled = (points / (points.std(axis=0) + 1e-3)).T
+    sums = np.stack([np.bincount(owners, column, len(degrees)) for column in scaled], 1)
+    means: Matrix = (sums / np.maximum(degrees, 1)[:, None]).astype(np.float32)
+    wanted = min(len(learn) // (2 * needed), len(owners) // _ROWS_A_CODE, _CHILD_CODES)
+    return _coded(means, degrees > 0, learn, wanted, needed, seed)
+
+
+def _coded(
+    summary: Matrix,
+    known: npt.NDArray[np.bool_],
+    learn: Rows,
+    wanted: int,
+    needed: int,
+    seed: int,
+) -> Profiles | None:
+    """Return up to `wanted` codes for summaries [n, d] of parents that are `known` [n].
+
+    The parents `learn` teach; fewer than two codes are none.
+    """
+    if wanted < 2:
+        return None
     centre = summary[learn].mean(axis=0)
     axes = np.linalg.svd(summary[learn] - centre, full_matrices=False)[2][:_WIDTH]
     placed = ((summary - centre) @ axes.T).astype(np.float32)
-    wanted = min(len(learn) // (2 * needed), int(degrees.sum()) // _ROWS_A_CODE, _MOST_CODES)
-    if wanted < 2:
-        return None
-    centres = clusters(placed[learn], wanted, rng, needed)
-    codes = np.zeros(len(degrees), np.int64)
+    centres = clusters(placed[learn], wanted, np.random.default_rng(seed), needed)
+    codes = np.zeros(len(known), np.int64)
     codes[known] = 1 + nearest(placed[known], centres)
     nobody = np.zeros((1, centres.shape[1]), np.float32)
     return Profiles(codes.astype(np.uint16), np.concatenate([nobody, centres]))

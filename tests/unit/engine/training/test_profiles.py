@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from syntheflow_server.engine.training.profiles import profiles_of
+from syntheflow_server.engine.training.profiles import profiles_of, profiles_of_children
 
 
 def planes(loyal: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -44,3 +44,16 @@ def test_no_code_stands_for_fewer_parents_than_a_value_needs():
 def test_rows_of_one_parent_that_are_not_alike_give_no_profile():
     found, points = planes(loyal=False)
     assert profiles_of([points], found, np.ones(150, bool), 3, 0) is None
+
+
+def test_owners_whose_rows_are_alike_share_a_code_though_rows_differ_within():
+    rng = np.random.default_rng(2)
+    kind = rng.integers(0, 2, 200)
+    owners = np.repeat(np.arange(200), 2)
+    points = np.stack([np.tile([1.0, -1.0], 200), kind[owners] * 4.0], axis=1)
+    points += rng.normal(scale=0.1, size=points.shape)
+    found = profiles_of_children(points.astype(np.float32), owners, np.ones(201, bool), 3, 0)
+    assert found is not None
+    assert found.codes[200] == 0
+    shared = set(found.codes[:200][kind == 0]) & set(found.codes[:200][kind == 1])
+    assert not shared
