@@ -99,6 +99,14 @@ def test_a_number_of_children_and_columns_of_children_can_be_asked_for(shop):
     assert min(made["customers"]["age"].to_pylist()) >= 40
 
 
+def test_customers_of_one_country_with_at_least_three_orders(shop):
+    where = ("--where", "customers.country=DE", "--where", "customers.count(orders)>=3")
+    made = generated(shop, "--rows", "customers=100", *where)
+    assert set(made["customers"]["country"].to_pylist()) == {"DE"}
+    counts = Counter(made["orders"]["customer"].to_pylist())
+    assert all(counts[customer] >= 3 for customer in made["customers"]["id"].to_pylist())
+
+
 def test_a_database_grows_without_its_rows_coming_again(shop):
     there = csv.read_csv(shop.folder / "customers.csv")
     made = generated(shop, "--existing", "customers=customers.csv", "--rows", "customers=100")
@@ -110,6 +118,10 @@ def test_a_database_grows_without_its_rows_coming_again(shop):
     grown = generated(shop, "--existing-dataset", "shop", "--rows", "customers=100")
     orders = csv.read_csv(shop.folder / "orders.csv")
     assert not set(orders["id"].to_pylist()) & set(grown["orders"]["id"].to_pylist())
+    # A hundred customers have a third of the orders of three hundred, and need no new coupons.
+    for found in (made, grown):
+        assert orders.num_rows / 5 < found["orders"].num_rows < orders.num_rows / 2
+    assert grown["coupons"].num_rows == 0
 
 
 def test_given_parents_keep_their_keys_and_get_children(shop):

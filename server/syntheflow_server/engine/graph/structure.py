@@ -199,6 +199,12 @@ class Structure(_Frozen):
         return next(link for link in self.links if str(link.key) == text)
 
     @property
+    def references(self) -> frozenset[str]:
+        """The columns of the owner's reference and of all links."""
+        keys = [link.key for link in self.links] + ([self.owner] if self.owner else [])
+        return frozenset(name for key in keys for name in key.child_columns)
+
+    @property
     def resolved(self) -> tuple[Link, ...]:
         """Links that draw a parent, in order."""
         drawn = {LinkKind.CODED, LinkKind.LEVELS}

@@ -26,6 +26,7 @@ def count_rows(units: Units, table: str, owner: str, cap: int) -> bool:
     plan, family = units.plan, units.runtime.model.family
     crowd, rows = family[owner].crowds.get(table), plan.table_rows[owner]
     asked = plan.natural(table) or plan.silent(owner) or plan.given(table)
+    asked = asked or str(family[table].owner) in plan.chosen
     if not crowd or rows > _COUNTED_OWNERS or asked:
         return False
     counts, room, ends = [], [], [0]
@@ -36,8 +37,8 @@ def count_rows(units: Units, table: str, owner: str, cap: int) -> bool:
     if not ends[-1]:
         return False
     rng = generator(plan.spec.seed, table, 0, "crowd")
-    limits = np.concatenate(room)
-    spread = np.minimum(spread_like(crowd, np.concatenate(counts), rng), limits)
+    limits, kept = np.concatenate(room), family[owner].kept
+    spread = np.minimum(spread_like(crowd, np.concatenate(counts), rng, exact=kept), limits)
     whole = round(rows * family[table].rows / max(family[owner].rows, 1))
     expected = plan.spec.rows.get(table, whole)
     found = shared_out(spread, expected, cap, crowd[0][0], limits)

@@ -26,7 +26,8 @@ def spread_like(
     proposal takes the highest number, as the columns of the rows want it, and so on; equal
     proposals share theirs by chance. Few rows, as many as there really are, have the real
     numbers exactly, others their quantiles; many rows take one of the numbers near by, so
-    that the shape stays and the numbers are new ones, unless they must be `exact`.
+    that the shape stays and the numbers are new ones, unless they must be `exact`: those of
+    kept rows, whose proposals are about their real numbers, should stay about these.
     """
     if not len(proposed) or not real:
         return proposed

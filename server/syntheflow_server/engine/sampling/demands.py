@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from syntheflow_server.domain.errors import InvalidArgumentError, UnsupportedError
 from syntheflow_server.domain.schema import Column, SemanticType
 from syntheflow_server.engine.encoding.base import combined
+from syntheflow_server.engine.graph.structure import LinkKind, Structure
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations.base import Ref
@@ -105,8 +106,13 @@ def _check_count(model: TableModel, condition: Condition) -> None:
         raise condition_error(model.table.name, condition.rows_of, rule, rows_of=True)
 
 
-def refuse(model: TableModel, demands: tuple[Demand, ...], given: tuple[str, ...]) -> None:
-    """Raise UnsupportedError if conditions or `given` columns are of a kind that cannot be met."""
+def refuse(
+    model: TableModel, demands: tuple[Demand, ...], given: tuple[str, ...], known: frozenset[str]
+) -> None:
+    """Raise UnsupportedError if conditions or `given` columns are of a kind that cannot be met.
+
+    `known` are the tables whose rows, with their keys, are there before any is drawn.
+    """
     structure, table = model.structure, model.table.name
     asked = {demand.column for demand in demands if not demand.rows_of}
     if structure.kept:
@@ -114,7 +120,7 @@ def refuse(model: TableModel, demands: tuple[Demand, ...], given: tuple[str, ...
         return
     if structure.owner:
         _refuse_ordered(model, [d for d in demands if d.column in asked - set(given)])
-    _refuse_keys(model, asked, set(given))
+    _refuse_keys(model, asked, set(given), known)
     network = model.network
     if (demands or given) and network is not None and not network.shape.any_given:
         raise _unsupported(table, "", "the model was trained before this was possible; train anew")
@@ -128,20 +134,19 @@ def refuse(model: TableModel, demands: tuple[Demand, ...], given: tuple[str, ...
             raise _unsupported(table, min((asked | set(given)) & set(relation.makes)), rule)
 
 
-def _refuse_keys(model: TableModel, asked: set[str], given: set[str]) -> None:
+def _refuse_keys(
+    model: TableModel, asked: set[str], given: set[str], known: frozenset[str]
+) -> None:
     """Raise UnsupportedError for keys and references that cannot be asked for or given."""
     structure, table = model.structure, model.table.name
     made = {name for maker in model.makers for name in maker.columns}
-    linked = {name for link in structure.links for name in link.key.child_columns}
     unique = {name for names in structure.distinct for name in names}
     # A key within its owner may be given whole, the reference to the owner included.
     held = {n for names in structure.distinct if set(names) <= given for n in names}
-    owned = set(structure.owner.child_columns) if structure.owner else set[str]()
     for name in sorted(asked | given):
-        if name in linked | owned:
-            if name in given:
-                continue
-            rule = "it refers to another table; leave it out, its rows are drawn"
+        if name in structure.references and name in given:
+            continue
+        if name in structure.references and (rule := _unknown_parents(structure, name, known)):
             raise _unsupported(table, name, rule)
         if (name in unique or name in made) and not (name in given and name in made | held):
             rule = "it is part of a key that is made from row numbers; give it in rows instead"
@@ -150,6 +155,23 @@ def _refuse_keys(model: TableModel, asked: set[str], given: set[str]) -> None:
         if given & set(maker.columns) and not set(maker.columns) <= given:
             rule = f"the key ({', '.join(maker.columns)}) must be given whole or not at all"
             raise _unsupported(table, maker.columns[0], rule)
+
+
+def _unknown_parents(structure: Structure, name: str, known: frozenset[str]) -> str:
+    """Return why nothing can be asked of a column that refers to another table, '' if it can."""
+    keys = [link.key for link in structure.links] + ([structure.owner] if structure.owner else [])
+    mine = [key for key in keys if name in key.child_columns]
+    if len(mine) > 1 or len(mine[0].child_columns) > 1:
+        return "it is part of a reference of several columns; leave it out, its rows are drawn"
+    link = next((link for link in structure.links if link.key == mine[0]), None)
+    if link is not None and (link.kind is not LinkKind.CODED or link.shared or link.fixed):
+        return "which row it refers to follows from other references; leave it out"
+    if mine[0].parent_table in known:
+        return ""
+    return (
+        f"it refers to {mine[0].parent_table!r}, whose rows are drawn; leave it out, or keep that"
+        " table when training, or give its rows with their keys"
+    )
 
 
 def _refuse_kept(table: str, demands: tuple[Demand, ...], given: tuple[str, ...]) -> None:

@@ -21,11 +21,13 @@ from syntheflow_server.engine.encoding.plain import (
     table_from_bytes,
     table_to_bytes,
 )
+from syntheflow_server.engine.sampling.chosen import Chosen
 from syntheflow_server.engine.sampling.shares import Share
 from syntheflow_server.engine.sampling.spec import SampleSpec
 from syntheflow_server.engine.sampling.standing import Stand, free_places
 
 Ints = npt.NDArray[np.int64]
+_BY_NAME = ("first_rows", "parts_before", "rooms", "counts", "taken", "held", "named")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +64,8 @@ class SamplePlan:
     their units come first among those of their root. Where a table is referred to, existing
     rows come before its own. `taken` are row numbers whose keys exist already, by table and
     columns; `named` are by reference the standing parents of standing rows (below 0: none
-    is known), `held` which of these parents have their only child.
+    is known), `held` which of these parents have their only child. `chosen` are by reference
+    the parents that conditions leave.
     """
 
     spec: SampleSpec
@@ -87,6 +90,7 @@ class SamplePlan:
     taken: dict[str, Ints] = field(default_factory=dict)
     held: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     named: dict[str, Ints] = field(default_factory=dict)
+    chosen: dict[str, Chosen] = field(default_factory=dict)
 
     @classmethod
     def alone(cls, table: str, rows: int) -> SamplePlan:
@@ -230,7 +234,7 @@ class SamplePlan:
     def save(self, path: Path) -> None:
         """Write the plan as one safetensors file that processes can map and share."""
         arrays: dict[str, npt.NDArray[Any]] = {}
-        for kind in ("first_rows", "parts_before", "rooms"):
+        for kind in _BY_NAME:
             arrays |= {f"{kind}/{name}": value for name, value in getattr(self, kind).items()}
         for name, parents in self.parents.items():
             arrays |= {f"ends/{name}": parents.ends, f"codes/{name}": parents.codes}
@@ -240,9 +244,8 @@ class SamplePlan:
         for number, (table, column) in enumerate(keys):
             arrays[f"key/{number}"] = array_to_bytes(self.keys[table][column])
         arrays |= {f"seeds/{name}": table_to_bytes(rows) for name, rows in self.seeds.items()}
-        arrays |= {f"taken/{name}": rows for name, rows in self.taken.items()}
-        arrays |= {f"held/{name}": rows for name, rows in self.held.items()}
-        arrays |= {f"named/{name}": rows for name, rows in self.named.items()}
+        for name, chosen in self.chosen.items():
+            arrays |= {f"chosen/{name}": chosen.rows, f"chosen codes/{name}": chosen.codes}
         arrays |= {f"stand/{name}": table_to_bytes(s.rows) for name, s in self.stands.items()}
         facts = {
             "spec": self.spec.model_dump(),
@@ -259,9 +262,9 @@ class SamplePlan:
             },
             "keys": keys,
             "owner_of": dict(self.owner_of),
+            "chosen": {name: chosen.none for name, chosen in self.chosen.items()},
             "stands": {name: stand.silent for name, stand in self.stands.items()},
         }
-        arrays |= {f"counts/{name}": value for name, value in self.counts.items()}
         tensors = {
             name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in arrays.items()
         }
@@ -290,27 +293,32 @@ class SamplePlan:
             owner_of=facts["owner_of"],
             shares={name: Share(*values) for name, values in facts["shares"].items()},
         )
-        found: dict[str, Stand] = {}
+        plan._fill(facts, arrays)
+        return plan
+
+    def _fill(self, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take what the file holds beside plain facts."""
+        stands: dict[str, Stand] = {}
         for name, value in arrays.items():
             kind, _, rest = name.partition("/")
-            if kind in {"first_rows", "parts_before", "rooms", "taken", "held", "named"}:
-                getattr(plan, kind)[rest] = value
+            if kind in _BY_NAME:
+                getattr(self, kind)[rest] = value
             elif kind == "ends":
                 stubs = facts["stubs"][rest]
-                plan.parents[rest] = ParentIndex(value, arrays[f"codes/{rest}"], stubs)
+                self.parents[rest] = ParentIndex(value, arrays[f"codes/{rest}"], stubs)
+            elif kind == "chosen":
+                codes = arrays[f"chosen codes/{rest}"]
+                self.chosen[rest] = Chosen(value, codes, facts["chosen"][rest])
             elif kind == "tree":
-                plan.levels[rest] = LevelIndex(value)
+                self.levels[rest] = LevelIndex(value)
             elif kind == "seeds":
-                plan.seeds[rest] = table_from_bytes(value)
+                self.seeds[rest] = table_from_bytes(value)
             elif kind == "stand":
-                found[rest] = Stand(table_from_bytes(value), facts["stands"][rest])
-            elif kind == "counts":
-                plan.counts[rest] = value
+                stands[rest] = Stand(table_from_bytes(value), facts["stands"][rest])
             elif kind == "key":
                 table, column = facts["keys"][int(rest)]
-                plan.keys.setdefault(table, {})[column] = _mapped(value)
-        plan.stands = {name: found[name] for name in facts["stands"]}
-        return plan
+                self.keys.setdefault(table, {})[column] = _mapped(value)
+        self.stands = {name: stands[name] for name in facts["stands"]}
 
 
 def of_existing(table: str) -> str:

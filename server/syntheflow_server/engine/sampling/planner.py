@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.engine.encoding.base import combined
-from syntheflow_server.engine.graph.codes import code_inputs
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.beat import Beat, Check
+from syntheflow_server.engine.sampling.chosen import choose_parents, codes_in
 from syntheflow_server.engine.sampling.crowds import paired, spread_like, unpaired
 from syntheflow_server.engine.sampling.demands import checked_seeds, demands_of, refuse
 from syntheflow_server.engine.sampling.keeper import KeyKeeper
@@ -28,6 +28,7 @@ from syntheflow_server.engine.sampling.shares import UNLIMITED, shared_out
 from syntheflow_server.engine.sampling.sizes import Sizes, Units
 from syntheflow_server.engine.sampling.spec import SampleSpec, condition_error
 from syntheflow_server.engine.sampling.standing import (
+    grown_rows,
     held_parents,
     leave_out,
     named_parents,
@@ -54,13 +55,14 @@ def make_plan(
     family = runtime.model.family
     spec = spec.checked(family)
     check_orphans(runtime.model, spec)
-    seeds = _checked_seeds(runtime, spec, seeds)
+    seeds = _checked_seeds(runtime, spec, seeds, existing)
     stands, seeds = stands_of(runtime.model, seeds, existing)
     roots = family.roots
     plan = SamplePlan(
         spec=spec,
         table_rows={root: spec.root_rows(family, root) for root in roots}
         | {table: len(rows) for table, rows in seeds.items()}
+        | grown_rows(family, spec, existing)
         | {root: len(s.rows) for root, s in stands.items() if root in roots and not s.silent},
         roots=roots,
         root_of={table: family.root_of(table) for table in family.order},
@@ -80,6 +82,7 @@ def make_plan(
     plan.held = held_parents(runtime.model, plan)
     for root in roots:
         leave_out(runtime.model, plan, root)
+    choose_parents(Units(runtime, plan, Beat(check)))
     for table in sorted({*seeds, *spec.conditions}):
         check_demands(runtime, plan, table, Beat(check))
     needs = Needs(runtime.model, plan.tables)
@@ -100,10 +103,15 @@ def make_plan(
 
 
 def _checked_seeds(
-    runtime: Runtime, spec: SampleSpec, seeds: Mapping[str, pa.Table]
+    runtime: Runtime,
+    spec: SampleSpec,
+    seeds: Mapping[str, pa.Table],
+    existing: Mapping[str, pa.Table],
 ) -> dict[str, pa.Table]:
     """Return the given rows in the model's types; raises if they, or conditions, cannot be."""
     found = {}
+    known = {table for table, rows in seeds.items() if _told(runtime, table, rows)}
+    known |= {*runtime.model.kept, *existing}
     for table, rows in seeds.items():
         if table not in runtime.model.tables:
             raise condition_error(table, "", "given rows: the model has no such table")
@@ -115,8 +123,14 @@ def _checked_seeds(
     for table in sorted({*seeds, *spec.conditions}):
         model = runtime.table(table)
         given = tuple(found[table].column_names) if table in found else ()
-        refuse(model, demands_of(model, spec), given)
+        refuse(model, demands_of(model, spec), given, frozenset(known))
     return found
+
+
+def _told(runtime: Runtime, table: str, rows: pa.Table) -> bool:
+    """Return whether given rows hold all that others refer to them by."""
+    keys = runtime.model.schema.references_to(table)
+    return {name for key in keys for name in key.parent_columns} <= set(rows.column_names)
 
 
 def _given_keys(runtime: Runtime, seeds: Mapping[str, pa.Table]) -> dict[str, dict[str, pa.Array]]:
@@ -191,12 +205,10 @@ def _index(units: Units, table: str, needs: Needs) -> None:
 
 
 def _codes(unit: Unit, table: str, link: Link) -> Ints:
-    frame = unit.frame(table)
     if link.kind is LinkKind.LEVELS:
         piece = unit.runtime.piece(table, PieceKind.LEVEL, str(link.key))
-        return frame.codes[:, piece.start].astype(np.int64)
-    inputs = code_inputs(frame.codes, frame.owner_codes(), unit.runtime.code_tokens(link))
-    return unit.runtime.model.codebooks[str(link.key)].assign(inputs)
+        return unit.frame(table).codes[:, piece.start].astype(np.int64)
+    return codes_in(unit, table, link)
 
 
 def _degrees(unit: Unit, table: str, link: Link) -> Ints:
@@ -223,10 +235,12 @@ def _like_crowd(units: Units, degrees: Ints, link: Link) -> Ints:
     Not where something is asked of the parents: they are others than the real ones.
     """
     plan, table = units.plan, link.key.parent_table
-    real = units.runtime.model.family[table].crowds.get(str(link.key))
+    structure = units.runtime.model.family[table]
+    real = structure.crowds.get(str(link.key))
     if not real or _chosen(plan, table):
         return degrees
-    return spread_like(real, degrees, generator(plan.spec.seed, table, 0, f"crowd {link.key}"))
+    rng = generator(plan.spec.seed, table, 0, f"crowd {link.key}")
+    return spread_like(real, degrees, rng, exact=structure.kept)
 
 
 def _like_tree(units: Units, levels: Ints, degrees: Ints, link: Link) -> tuple[Ints, Ints]:
@@ -248,10 +262,15 @@ def _parents(plan: SamplePlan, codes: Ints, degrees: Ints, link: Link) -> Parent
     rows = plan.table_rows[link.key.child_table]
     stubs = round(rows * (1 - link.null_share))
     cap = 1 if link.unique else UNLIMITED
-    counts = shared_out(np.minimum(degrees, cap), stubs, cap)
+    chosen = plan.chosen.get(str(link.key))
+    if chosen is not None:
+        counts, stubs = chosen.shared_out(degrees, rows, link.null_share, cap)
+    else:
+        counts = shared_out(np.minimum(degrees, cap), stubs, cap)
     had = int(counts.sum())
     if had < stubs:
-        if not link.nullable and stubs:
+        none = link.nullable if chosen is None else chosen.none
+        if not none and stubs:
             rule = (
                 f"rows: {stubs} rows of {link.key.child_table!r} need rows of"
                 f" {link.key.parent_table!r} to refer to, but only {had} can be had;"

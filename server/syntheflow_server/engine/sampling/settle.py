@@ -193,6 +193,7 @@ class _Settling:
             relation for relation in self._model.relations if not _elsewhere(relation)
         )
         self._counts: dict[str, Cells] = {}
+        self._references = self._model.structure.references
         self._sheet = Sheet(
             _kinds(self._model),
             frame.rows,
@@ -224,6 +225,8 @@ class _Settling:
         rows = self._frame.rows
         everywhere = np.ones(rows, np.bool_)
         for demand in demands:
+            if not demand.rows_of and demand.column in self._references:
+                continue  # the plan says which parents are left
             cells = self._cells(demand)
             if demand.shares:
                 self._share(demand)
@@ -297,6 +300,7 @@ class _Settling:
             self._counts,
             self._frame.rows,
             settled,
+            self._plan.chosen,
             strict=self._strict,
         )
 

@@ -84,6 +84,9 @@ class Sizes:
                 self._plan.caps[table] = cap
             room = room_of(self._units, self.measure, table)
             room = self._room_beside(table, room, cap)
+            chosen = self._plan.chosen.get(str(self._family[table].owner))
+            if chosen is not None:
+                room = chosen.room(self._plan.places(owner), room)
             if room is not None:
                 self._plan.rooms[table] = np.minimum(room, cap)
                 cap = min(cap, UNLIMITED - 1)
@@ -162,10 +165,10 @@ class Sizes:
             return
         plan, spec = self._plan, self._plan.spec
         sums, silent = [], []
-        childless = plan.silent(table) and table not in spec.rows
+        childless = table not in spec.rows
         for unit in self._units.over(table):
-            if childless and unit.stands(owner):
-                sums.append(np.zeros(len(MULTIPLIERS), np.int64))  # theirs exist already
+            if childless and unit.stands(owner) and plan.silent(owner):
+                sums.append(np.zeros(len(MULTIPLIERS), np.int64))  # they exist, and so do theirs
                 silent.append(True)
                 continue
             above = unit.frame(owner)
@@ -198,8 +201,7 @@ class Sizes:
         """Share out rows where some owners exist already.
 
         New owners have as many rows as is usual. If a number is asked for, what it is more
-        goes to existing owners; else these have as many as is usual, unless the table's
-        rows exist already too: then they have theirs.
+        goes to existing owners; else these have theirs.
         """
         plan, spec = self._plan, self._plan.spec
         new, old = by_unit * ~silent[:, None], by_unit * silent[:, None]

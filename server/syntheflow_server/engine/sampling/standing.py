@@ -15,12 +15,12 @@ from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.schema import ForeignKey
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.graph.joins import NULL_ROW, match_rows
-from syntheflow_server.engine.graph.structure import LinkKind
+from syntheflow_server.engine.graph.structure import Family, LinkKind
 from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.model import FittedModel
 from syntheflow_server.engine.sampling.demands import checked_seeds
 from syntheflow_server.engine.sampling.rng import key_of
-from syntheflow_server.engine.sampling.spec import condition_error
+from syntheflow_server.engine.sampling.spec import SampleSpec, condition_error
 
 if TYPE_CHECKING:
     from syntheflow_server.engine.sampling.plan import SamplePlan
@@ -59,6 +59,35 @@ def stands_of(
         if not stand.silent:
             _check_given(model, stands, others, table)
     return stands, others
+
+
+def grown_rows(
+    family: Family, spec: SampleSpec, existing: Mapping[str, pa.Table]
+) -> dict[str, int]:
+    """Return the new rows of root tables that exist already where only others' sizes are asked for.
+
+    They grow in the proportion of what they refer to, and not at all if that does not grow:
+    a hundred more customers want no more products.
+    """
+    if not spec.rows:
+        return {}
+    grown = {
+        table: rows / max(family[table].rows, 1)
+        for table, rows in spec.rows.items()
+        if table in existing
+    }
+    roots = [root for root in family.roots if root in existing and root not in spec.rows]
+    for _ in roots:  # so many steps are enough to hand a proportion on to all
+        for root in roots:
+            parents = {link.key.parent_table for link in family[root].resolved} - {root}
+            grown[root] = max((_growth(family, grown, name) for name in parents), default=0.0)
+    return {root: round(family[root].rows * grown[root]) for root in roots}
+
+
+def _growth(family: Family, grown: Mapping[str, float], table: str) -> float:
+    """Return in what proportion a table grows: as asked, or as its nearest owner that is asked."""
+    lines = (table, *family.above(table))
+    return next((grown[name] for name in lines if name in grown), 0.0)
 
 
 def standing_rows(

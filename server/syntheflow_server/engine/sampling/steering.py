@@ -11,6 +11,7 @@ import numpy.typing as npt
 from syntheflow_server.engine.cvae.batch import Restrict
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.relations.cells import Cells, Mask
+from syntheflow_server.engine.sampling.chosen import Chosen
 from syntheflow_server.engine.sampling.guides import Guide
 
 Ints = npt.NDArray[np.int64]
@@ -32,6 +33,7 @@ class Steering:
     order: tuple[int, int] | None = None
     counts: dict[str, Guide] = field(default_factory=dict)
     _steered: dict[int, tuple[Guide, int]] = field(default_factory=dict)
+    _chosen: dict[int, tuple[Chosen, Piece]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -41,17 +43,22 @@ class Steering:
         counts: Mapping[str, Cells],
         rows: int,
         settled: Mapping[int, Ints],
+        chosen: Mapping[str, Chosen],
         *,
         strict: bool,
     ) -> Steering:
         """Return what the cells of `columns` and of numbers of rows ask of `rows` rows.
 
-        Tokens that are `settled` [rows] already come first too.
+        Tokens that are `settled` [rows] already come first too, and so do the links of
+        which the parents are `chosen`.
         """
         first = np.zeros((rows, layout.size), np.bool_)
         first[:, list(settled)] = True
         made = cls({token: codes.copy() for token, codes in settled.items()}, first)
         for piece in layout.pieces:
+            if piece.kind is PieceKind.LINK and piece.name in chosen:
+                made._choose(piece, chosen[piece.name])
+                continue
             cells = (counts if piece.kind is PieceKind.COUNT else columns).get(piece.name)
             if cells is None or not cells.asked.any():
                 continue
@@ -73,6 +80,12 @@ class Steering:
             before = self.given.get(token)
             self.given[token] = own if before is None else np.where(own >= 0, own, before)
             self.first[:, token] |= cells.first
+
+    def _choose(self, piece: Piece, chosen: Chosen) -> None:
+        """Let links refer to chosen parents only."""
+        self.first[:, piece.where] = True
+        for token in range(piece.start, piece.end):
+            self._chosen[token] = chosen, piece
 
     def _tell_gaps(self, piece: Piece, cells: Cells) -> None:
         """Settle whether an identifier is missing where it is given."""
@@ -103,6 +116,9 @@ class Steering:
                 guide, place = self._steered[token]
                 at = np.arange(part.start, part.stop) if rows is None else rows[part]
                 guide.weigh(place, at, codes, weights)
+            elif token in self._chosen:
+                chosen, piece = self._chosen[token]
+                chosen.weigh(piece, token - piece.start, codes, weights)
             elif then is not None:
                 then(token, part, codes, weights)
 

@@ -245,6 +245,32 @@ def test_a_database_grows_and_no_key_meets_an_existing_one(model, real):
     assert len(out["order"]) == pytest.approx(0.2 * len(real["order"]), abs=25)
 
 
+def test_new_parents_get_their_usual_rows_and_what_nobody_asked_for_does_not_grow(model, real):
+    usual = 60 * len(real["order"]) / len(real["customer"])
+    known = {"customer": real["customer"].select(["id"])}
+    for existing, others in ((real, {"product": 0, "employee": 0}), (known, {})):
+        out = make(model, existing=existing, rows={"customer": 60})
+        assert len(out["order"]) == pytest.approx(usual, rel=0.25)
+        assert {name: len(out[name]) for name in others} == others
+        mine = set(out["customer"].column("id").to_pylist())
+        assert set(out["order"].column("customer").to_pylist()) <= mine
+
+
+def test_what_refers_to_a_table_that_grows_grows_in_proportion():
+    parents = pa.table({"id": np.arange(100), "kind": ["a", "b"] * 50})
+    rng = np.random.default_rng(4)
+    rows = pa.table(
+        {"id": np.arange(300), "one": rng.integers(0, 3, 300) + np.arange(300) // 3 % 9}
+    )
+    made = world({"p": (parents, "id"), "c": (rows, "id")}, ["c(one) -> p(id)"])
+    fitted = learn(made)
+    assert not fitted.family.owner_of("c")
+    out = make(fitted, existing=rows_of(made), rows={"p": 20})
+    assert {name: len(rows) for name, rows in out.items()} == {"p": 20, "c": 60}
+    out = make(fitted, existing=rows_of(made), rows={"c": 10})
+    assert {name: len(rows) for name, rows in out.items()} == {"p": 0, "c": 10}
+
+
 def test_composite_keys_avoid_those_that_existing_rows_have(model, real):
     existing = {name: real[name] for name in ("customer", "order", "product", "line", "employee")}
     none = dict.fromkeys(("customer", "order", "product", "employee"), 0)
@@ -344,7 +370,11 @@ def test_the_dates_that_order_siblings_can_lie_within_a_range(model):
         ("line", Condition(column="amount", values=(77,)), "'amount' of table 'line'"),
         ("line", Condition(column="amount", low=77), "'amount' of table 'line'"),
         ("order", Condition(column="day", low="2031-01-01"), "'day' of table 'order'"),
-        ("order", Condition(column="customer", values=("C001x",)), "it refers to another table"),
+        (
+            "order",
+            Condition(column="customer", values=("C001x",)),
+            "whose rows are drawn",
+        ),
         ("order", Condition(column="day", values=("2020-01-01", "2020-02-02")), "one another"),
         ("line", Condition(column="amount", rows_of="x", low=1), "exactly one of column"),
     ],
