@@ -76,6 +76,15 @@ class Codec(ABC):
     def decode(self, codes: npt.NDArray[Any], uniforms: Floats) -> pa.Array:
         """Return n values of exactly the column's type for codes [n, k] and uniforms [n, draws]."""
 
+    def apart(
+        self,
+        codes: npt.NDArray[Any],  # noqa: ARG002 what codecs of texts need
+        uniforms: Floats,  # noqa: ARG002
+        made: pa.Array,
+    ) -> pa.Array:
+        """Return `made`, the values `decode` gave a unit, without repeats by mere chance."""
+        return made
+
     @abstractmethod
     def to_state(self) -> State:
         """Return what `from_state` needs."""

@@ -84,7 +84,9 @@ class CategoryCodec(Codec):
             width=width,
             missing=values.null_count > 0,
             rare=not bool(keep.all()),
-            others=_others(column, values, names.filter(pa.array(~keep)), seed, needed, entity),
+            others=_others(
+                column, values, names.filter(pa.array(~keep)), seed, needed, entity, counts
+            ),
             distinct=len(names) + int(values.null_count > 0),
         )
 
@@ -157,6 +159,16 @@ class CategoryCodec(Codec):
                 flat[rare] = self._drawn(uniforms[rare, 0])
         return values.take(pa.array(flat, mask=missing))
 
+    def apart(self, codes: npt.NDArray[Any], uniforms: Floats, made: pa.Array) -> pa.Array:
+        """See `Codec.apart`."""
+        rare = np.flatnonzero(codes[:, 0] == self.groups + self.missing)
+        if self.others is None or not len(rare):
+            return made
+        index = np.arange(len(made))
+        index[rare] = len(made) + np.arange(len(rare))
+        own = self.others.apart(uniforms[rare], made.take(pa.array(rare)))
+        return pa.concat_arrays([made, own]).take(pa.array(index))
+
     def _drawn(self, uniforms: Floats) -> Ints:
         """Return the number of a known value for each uniform."""
         drawn: Ints = np.searchsorted(self.cumulative, uniforms, side="right").astype(np.int64)
@@ -192,14 +204,20 @@ class CategoryCodec(Codec):
 
 
 def _others(
-    column: Column, values: pa.Array, rare: pa.Array, seed: int, needed: int, entity: Ints | None
+    column: Column,
+    values: pa.Array,
+    rare: pa.Array,
+    seed: int,
+    needed: int,
+    entity: Ints | None,
+    beside: Ints,
 ) -> RareTexts | None:
     """Return how the `rare` values of a column of strings are composed anew, if they are."""
     if not pa.types.is_string(values.type) or not len(rare):
         return None
     own = pc.is_in(values, value_set=rare)
     whose = None if entity is None else entity[own.to_numpy(zero_copy_only=False)]
-    return RareTexts.fit(column, values.filter(own), len(values), seed, needed, whose)
+    return RareTexts.fit(column, values.filter(own), len(values), seed, needed, whose, beside)
 
 
 def _guided_order(values: pa.Array, known: pa.Array, guide: npt.NDArray[np.int64]) -> Ints:

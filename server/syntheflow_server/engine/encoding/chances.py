@@ -36,8 +36,12 @@ class Chances:
         start = np.searchsorted(rows, np.arange(total + 1)).astype(np.int64)
         return cls(np.asarray(outcomes, np.int64), keys, start)
 
-    def draw(self, rows: npt.NDArray[Any], uniforms: Floats) -> Ints:
-        """Return an outcome for each of `rows`."""
+    def draw(self, rows: npt.NDArray[Any], uniforms: Floats, *, even: bool = False) -> Ints:
+        """Return an outcome for each of `rows`, by its share or `even`ly."""
+        if even:
+            sizes = self.start[rows + 1] - self.start[rows]
+            drawn: Ints = self.outcomes[self.start[rows] + (uniforms * sizes).astype(np.int64)]
+            return drawn
         index = np.searchsorted(self.keys, rows + uniforms, side="right")
         return self.outcomes[np.clip(index, self.start[rows], self.start[rows + 1] - 1)]
 
@@ -56,9 +60,13 @@ class Chances:
 
 
 class Stream:
-    """As many uniforms a row as wanted, out of two: a counter-based generator (SplitMix64)."""
+    """As many uniforms a row as wanted, out of two: a counter-based generator (SplitMix64).
 
-    def __init__(self, key: npt.NDArray[np.uint64]) -> None:
+    `even` tells those who draw letters to take each one that may stand somewhere as often.
+    """
+
+    def __init__(self, key: npt.NDArray[np.uint64], *, even: bool = False) -> None:
+        self.even = even
         self._key = key
         self._count = 0
 
@@ -80,7 +88,7 @@ class Stream:
         key = self._key if rows is None else self._key[rows]
         with np.errstate(over="ignore"):
             salt = (np.asarray(index, np.uint64) + np.uint64(1)) * _MIX[0]
-        return Stream(_mixed(key ^ salt))
+        return Stream(_mixed(key ^ salt), even=self.even)
 
     def take(self, rows: npt.NDArray[Any] | slice = slice(None)) -> Floats:
         """Return the next uniform in [0, 1) of each of `rows`."""

@@ -71,7 +71,7 @@ class LetterModel:
         before = np.full(len(lengths), len(self.alphabet))
         last = before.copy()
         for place in range(longest):
-            drawn = self.next.draw(self.context[before, last], stream.take())
+            drawn = self.next.draw(self.context[before, last], stream.take(), even=stream.even)
             text[:, place] = np.where(place < lengths, self.alphabet[drawn], 0)
             before, last = last, drawn
         return text.view(f"<U{longest}")[:, 0]
@@ -121,7 +121,9 @@ class PlaceModel:
                 rich = np.bincount(before, minlength=size)[before] >= _CONTEXT_WORDS
                 np.add.at(weights[place], (before[rich], own[rich]), 1)
             weights[place] += overall / overall.sum() * _SMOOTHING
-        row, outcome = np.divmod(np.arange(weights.size), size)
+        some = np.flatnonzero(weights)
+        row, outcome = np.divmod(some, size)
+        weights = weights.ravel()[some]
         return cls(alphabet.astype(np.uint32), Chances.of(row, outcome, weights.ravel()), length)
 
     def write(self, stream: Stream) -> npt.NDArray[np.str_]:
@@ -131,7 +133,7 @@ class PlaceModel:
         wide = size if self.length <= _LONGEST_CHAINED else 1
         last = np.zeros(len(stream), np.int64)
         for place in range(self.length):
-            drawn = self.next.draw(place * wide + last % wide, stream.take())
+            drawn = self.next.draw(place * wide + last % wide, stream.take(), even=stream.even)
             text[:, place] = self.alphabet[drawn]
             last = drawn
         return text.view(f"<U{self.length}")[:, 0]

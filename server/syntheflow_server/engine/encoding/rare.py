@@ -35,23 +35,31 @@ class RareTexts:
         seed: int,
         needed: int,
         entity: Ints | None,
+        beside: Ints,
     ) -> Self | None:
         """Return how to compose the rare `values` [n] of a column of `rows` rows.
 
+        `beside` are the rows of each of its other values.
         None where they are a handful: a list with a few misspelt entries is not open.
         """
         different = len(values.unique())
         if different < _FEWEST or len(values) < _LEAST_SHARE * rows:
             return None
-        codec = TextCodec.fit(column, values, seed, needed, entity)
+        codec = TextCodec.fit(column, values, seed, needed, entity, beside)
         counts = np.bincount(codec.encode(values)[:, 0], minlength=codec.sizes[0])
         return cls(codec, np.cumsum(counts) / counts.sum())
 
     def compose(self, uniforms: Floats) -> pa.Array:
         """Return a string for each row of uniforms [n, DRAWS]."""
+        return self.codec.decode(self._codes(uniforms), uniforms[:, 1:])
+
+    def apart(self, uniforms: Floats, made: pa.Array) -> pa.Array:
+        """See `Codec.apart`."""
+        return self.codec.apart(self._codes(uniforms), uniforms[:, 1:], made)
+
+    def _codes(self, uniforms: Floats) -> Ints:
         codes = np.searchsorted(self.shares, uniforms[:, 0], side="right")
-        codes = np.minimum(codes, len(self.shares) - 1)
-        return self.codec.decode(codes[:, None], uniforms[:, 1:])
+        return np.minimum(codes, len(self.shares) - 1)[:, None]
 
     def to_state(self) -> State:
         """Return what `from_state` needs."""

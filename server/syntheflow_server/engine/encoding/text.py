@@ -3,12 +3,12 @@
 The network learns only which kind of string stands in a row: a common value, a
 template (signs and shapes, as in 'AAA-999'), a number of words, or that it is one of
 the strings that several rows hold. Those come back by their share; all others are
-composed anew.
+composed anew, and repeat as often as rare real ones do (`pools`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self
@@ -32,16 +32,15 @@ from syntheflow_server.engine.encoding.base import (
 )
 from syntheflow_server.engine.encoding.bins import Bins
 from syntheflow_server.engine.encoding.chances import Stream
-from syntheflow_server.engine.encoding.holders import Held, counted
+from syntheflow_server.engine.encoding.holders import counted
 from syntheflow_server.engine.encoding.letters import LetterModel
+from syntheflow_server.engine.encoding.makeup import entities_of, learn, longest_of, repeated
+from syntheflow_server.engine.encoding.pools import Pools
 from syntheflow_server.engine.encoding.prose import Prose
 from syntheflow_server.engine.encoding.sieve import Sieve
-from syntheflow_server.engine.encoding.slots import Whose
 from syntheflow_server.engine.encoding.templates import (
     Template,
-    letters_of,
     pieces,
-    template_groups,
     templates_from,
     templates_to_arrays,
 )
@@ -49,12 +48,13 @@ from syntheflow_server.engine.encoding.templates import (
 _COMMON_SHARE = 0.01
 _COMMON_MOST = 32
 _KNOWN_MOST = 4096
-_TEMPLATES = 64
-_COVERED = 0.8
 _LEARNED_ROWS = 100_000
 _TRIES = 64
 _OFTEN = 8
 _MORE = "0123456789"
+_LIKELY = 12
+_APART = 8
+_NONE = np.zeros(0, np.int64)
 
 
 Counted = tuple[tuple[str, int], ...]
@@ -65,7 +65,8 @@ class TextCodec(Codec):
     """Codes: the `common` values, templates, numbers of words, `known` values, missing.
 
     `known` are strings with enough holders but no code of their own, with their holders.
-    No composed string is longer than `longest`, if that is not 0.
+    No composed string is longer than `longest`, if that is not 0. Without `pools` no two
+    composed strings are meant to be the same.
     """
 
     kind: ClassVar[str] = "text"
@@ -78,6 +79,7 @@ class TextCodec(Codec):
     longest: int
     sieve: Sieve
     missing: bool
+    pools: Pools | None = None
 
     @classmethod
     def fit(
@@ -87,10 +89,12 @@ class TextCodec(Codec):
         seed: int,
         needed: int = RARE_ROWS,
         entity: Ints | None = None,
+        beside: Ints = _NONE,
     ) -> Self:
         """Return the codec of `values` (strings), of which at least one is present.
 
         A string, or a word of one, needs `needed` holders (see `holders`) to come back.
+        `beside` are the rows of each string of the column that is told elsewhere.
         """
         names, rows, holders = counted(values, entity)
         texts, held = names.to_pylist(), holders.counts
@@ -99,21 +103,27 @@ class TextCodec(Codec):
         common = [i for i in order if (shared[i] and rows[i] >= frequent) or not texts[i]]
         known = np.setdiff1d(np.flatnonzero(shared), common)
         known = known[np.argsort(-rows[known], kind="stable")][:_KNOWN_MOST]
-        rest = np.setdiff1d(np.arange(len(texts)), [*common, *known])
+        rest = left = np.setdiff1d(np.arange(len(texts)), [*common, *known])
         if len(rest) > _LEARNED_ROWS:
             rest = np.random.default_rng(seed).choice(rest, _LEARNED_ROWS, replace=False)
         times = np.minimum(held[rest], max(_OFTEN, needed))
         own = [texts[i] for i in np.repeat(rest, times)]
-        return cls.of(
+        codec = cls.of(
             column.name,
             tuple(texts[i] for i in common),
-            *_learn(own, needed, _whose(holders, rest, times)),
+            *learn(own, needed, entities_of(holders, rest, times)),
             known=tuple((texts[i], int(rows[i])) for i in known),
-            longest=_longest(texts, held, needed),
+            longest=longest_of(texts, held, needed),
             sieve=Sieve.of([texts[i] for i in np.flatnonzero(~shared)]),
             missing=values.null_count > 0,
             distinct=len(texts) + int(values.null_count > 0),
         )
+        kinds = codec.encode(names.take(pa.array(left)))[:, 0] - np.int64(len(common))
+        size = len(codec.templates) + (codec.counts.size if codec.counts else 0)
+        mine = np.arange(len(rows) + len(beside)) < len(rows)
+        mine[np.setdiff1d(np.arange(len(rows)), left)] = False
+        pools = Pools.fit(np.append(rows, beside), kinds, mine, size, needed)
+        return replace(codec, pools=pools)
 
     @classmethod
     def of(
@@ -130,6 +140,7 @@ class TextCodec(Codec):
         sieve: Sieve,
         missing: bool,
         distinct: int,
+        pools: Pools | None = None,
     ) -> Self:
         """Return the codec with these parts."""
         kinds = len(templates) + (counts.size if counts else 0) + bool(known)
@@ -147,6 +158,7 @@ class TextCodec(Codec):
             longest=longest,
             sieve=sieve,
             missing=missing,
+            pools=pools,
         )
 
     def guarding(self, parts: Iterable[pa.Array], needed: int) -> Self:
@@ -186,6 +198,10 @@ class TextCodec(Codec):
     def decode(self, codes: npt.NDArray[Any], uniforms: Floats) -> pa.Array:
         """Return composed strings."""
         column = codes[:, 0].astype(np.int64)
+        return self._texts(column, self._pooled(column, uniforms))
+
+    def _texts(self, column: Ints, uniforms: Floats, *, even: bool = False) -> pa.Array:
+        """Return the string of each code; composed ones `even`ly among all that there may be."""
         first = len(self.common)
         # The entry after the common values is the missing one; composed strings follow it.
         parts = [pa.array([*self.common, None], pa.string())]
@@ -197,10 +213,41 @@ class TextCodec(Codec):
             index[rows] = total + self._drawn(uniforms[rows, 0])
             total += len(self.known)
         for kind, rows in self._groups(column):
-            parts.append(self._write(kind, column, uniforms, rows))
+            parts.append(self._write(kind, column, uniforms, rows, even=even))
             index[rows] = total + np.arange(len(rows))
             total += len(rows)
         return pa.concat_arrays(parts).take(pa.array(index))
+
+    def apart(self, codes: npt.NDArray[Any], uniforms: Floats, made: pa.Array) -> pa.Array:
+        """See `Codec.apart`."""
+        column = codes[:, 0].astype(np.int64)
+        composed = self._composed(column)
+        keys = self._pooled(column, uniforms)
+        for attempt in range(_APART):
+            again = repeated(made, composed, keys[:, 0])
+            if not len(again):
+                break
+            stream = Stream.of(keys[again, :2]).branch(3000 + attempt)
+            other = np.stack([stream.take() for _ in range(self.draws)], axis=1)
+            index = np.arange(len(made))
+            index[again] = len(made) + np.arange(len(again))
+            texts = self._texts(column[again], other, even=attempt >= _APART // 2)
+            made = pa.concat_arrays([made, texts]).take(pa.array(index))
+        return made
+
+    def _composed(self, column: Ints) -> npt.NDArray[np.bool_]:
+        """Return which codes [n] stand for strings that are composed."""
+        size = len(self.templates) + (self.counts.size if self.counts else 0)
+        return (column >= len(self.common)) & (column < len(self.common) + size)
+
+    def _pooled(self, column: Ints, uniforms: Floats) -> Floats:
+        """Return the uniforms of the places from which strings that repeat are drawn."""
+        rows = np.flatnonzero(self._composed(column))
+        if self.pools is None or not len(rows):
+            return uniforms
+        result = uniforms.copy()
+        result[rows] = self.pools.moved(column[rows] - len(self.common), uniforms[rows])
+        return result
 
     def _drawn(self, uniforms: Floats) -> Ints:
         """Return the number of a known string for each uniform."""
@@ -208,14 +255,19 @@ class TextCodec(Codec):
         drawn: Ints = np.searchsorted(shares, uniforms * shares[-1], side="right").astype(np.int64)
         return np.minimum(drawn, len(shares) - 1)
 
-    def _write(self, kind: int, column: Ints, uniforms: Floats, rows: Ints) -> pa.Array:
+    def _write(
+        self, kind: int, column: Ints, uniforms: Floats, rows: Ints, *, even: bool
+    ) -> pa.Array:
         stream = Stream.of(uniforms[rows, :2])
+        stream.even = even
         texts = self._compose(kind, column, uniforms, rows, stream)
         for attempt in range(_TRIES):
             again = np.flatnonzero(self.sieve.holds(texts) | self._too_long(texts))
             if not len(again):
                 return texts
             other = stream.branch(1000 + attempt, again)
+            # Where the real strings are most of those that are likely, others must do.
+            other.even = even or attempt >= _LIKELY
             made = self._compose(kind, column, uniforms, rows[again], other)
             index = np.arange(len(rows))
             index[again] = len(rows) + np.arange(len(again))
@@ -284,6 +336,7 @@ class TextCodec(Codec):
             "counts": None,
         }
         arrays = self.sieve.to_arrays("sieve")
+        arrays |= {} if self.pools is None else self.pools.to_arrays("pools")
         if self.letters is not None:
             arrays |= templates_to_arrays("slot", self.templates)
         if self.letters is not None:
@@ -319,43 +372,5 @@ class TextCodec(Codec):
             sieve=Sieve.from_arrays("sieve", arrays),
             missing=facts["missing"],
             distinct=facts["distinct"],
+            pools=Pools.from_arrays("pools", arrays),
         )
-
-
-def _longest(texts: Sequence[str], held: Ints, needed: int) -> int:
-    """Return the length that rows reach and none surpasses, 0 where fewer than `needed` do."""
-    lengths = np.array([len(text) for text in texts])
-    greatest = int(lengths.max(initial=0))
-    return greatest if held[lengths == greatest].sum() >= needed else 0
-
-
-def _whose(held: Held, texts: Ints, times: Ints) -> list[int] | None:
-    """Return the entities of the texts, each repeated so many `times`."""
-    if held.who is None:
-        return None
-    within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
-    whose: list[int] = held.who[np.repeat(held.start[texts], times) + within].tolist()
-    return whose
-
-
-def _learn(
-    texts: Sequence[str], needed: int, whose: Whose
-) -> tuple[tuple[Template, ...], LetterModel | None, Prose | None, Bins | None]:
-    """Return templates and letters if few templates cover the texts, and prose for the rest."""
-    if not texts:
-        return (), None, None, None
-    split = [pieces(text) for text in texts]
-    groups = template_groups(split, whose)[:_TEMPLATES]
-    kept = [group for group in groups if group.holders >= needed]
-    if sum(len(group.rows) for group in kept) < _COVERED * len(texts):
-        kept = []
-    shapes = {group.shapes for group in kept}
-    left = [i for i, own in enumerate(split) if tuple(p.shape for p in own) not in shapes]
-    rest = [texts[i] for i in left]
-    prose, counts = None, None
-    if rest and (len(rest) >= needed or not kept):
-        lengths = np.array([len(text.split()) for text in rest], np.int64)
-        theirs = None if whose is None else [whose[i] for i in left]
-        prose, counts = Prose.fit(rest, needed, theirs), Bins.fit(lengths, needed)
-    letters = letters_of(split) if kept else None
-    return tuple(group.template(needed) for group in kept), letters, prose, counts

@@ -227,7 +227,8 @@ class Values:
             again = generator(self._plan.spec.seed, frame.table, frame.unit, f"within {name}")
             spare = again.random((frame.rows, 2))
             return frame.guides[name].decode(frame.codes, uniforms, spare)
-        made = piece.codec.decode(frame.codes[:, piece.where], uniforms)
+        codes = frame.codes[:, piece.where]
+        made = piece.codec.apart(codes, uniforms, piece.codec.decode(codes, uniforms))
         rows = handed_on(self._runtime.layout(frame.table), name, frame.codes)
         return made if rows is None else made.take(pa.array(rows))
 
