@@ -97,7 +97,9 @@ class Sequence(_Frozen):
     month or year of the sibling before does. `closed` are weekdays on which nothing
     happens. `backward` says that the last sibling is told by its distance from `high`,
     not from the first: many series end where the data do. `apart` units lie at least
-    between most neighbours: so much is kept free for each sibling to come.
+    between most neighbours: so much is kept free for each sibling to come. `pace`, if not
+    0, is the step that most siblings take: an owner tells how much longer or shorter than at
+    that pace its siblings take, so that their number and their span fit.
     """
 
     order: str = ""
@@ -110,6 +112,7 @@ class Sequence(_Frozen):
     closed: tuple[int, ...] = ()
     backward: bool = False
     apart: int = 0
+    pace: int = 0
 
     def counted(self, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the column's numbers as they are counted."""

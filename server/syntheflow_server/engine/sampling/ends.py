@@ -37,6 +37,8 @@ def keeper_of(
     assert sequence is not None
     rng = generator(seed, table, frame.unit, "order")
     first, span = _ends(runtime, above, table, rng)
+    if span is not None:
+        span = np.maximum(span + sequence.pace * np.maximum(counts - 1, 0), 0)
     floor = None
     begin = runtime.piece(above.table, PieceKind.FIRST, table)
     if begin.base:

@@ -341,7 +341,9 @@ class Encoder:
             values = from_numbers(told, ~has, column.arrow, 0)
             pieces = [self._fit(table, PieceKind.FIRST, begin, values)]
         if not sequence.long:
-            spans = pa.array(sequence.ends(first, last), pa.int64(), mask=~has)
+            siblings = np.maximum(children_of(self._analysis, child), 1)
+            beyond = sequence.ends(first, last) - sequence.pace * (siblings - 1)
+            spans = pa.array(beyond, pa.int64(), mask=~has)
             pieces.append(self._fit(table, PieceKind.SPAN, _integer(child), spans))
         return pieces
 

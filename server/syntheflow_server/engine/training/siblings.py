@@ -83,6 +83,7 @@ def find_sequence(
         highest = max(0, len(numbers) - _HOLDERS)
         unit = 1 if cycle else int(np.gcd.reduce(numbers - numbers.min())) or 1
         strict = set(key) == {name}
+        backward = _ends_together(counted, owners)
         return Sequence(
             order=name,
             unit=unit,
@@ -92,8 +93,9 @@ def find_sequence(
             cycle=cycle,
             day=day,
             closed=closed_weekdays(numbers // day) if day and free else (),
-            backward=_ends_together(counted, owners),
+            backward=backward,
             apart=max(int(strict), _apart(counted, owners, cycle) // unit),
+            pace=0 if cycle or backward or long else _pace(counted, owners, unit),
         )
     return Sequence(long=long) if counts.mean() >= _COUNTED_MEAN else None
 
@@ -117,6 +119,16 @@ def _apart(numbers: npt.NDArray[np.int64], owners: Rows, cycle: int) -> int:
         return 0
     apart = float(np.quantile(steps, _FEW_SHARE))
     return round(apart / cycle) * cycle if cycle else int(apart)
+
+
+def _pace(numbers: npt.NDArray[np.int64], owners: Rows, unit: int) -> int:
+    """Return the step in units that at least half of the siblings take, 0 if there is none."""
+    order = np.lexsort((numbers, owners))
+    steps = np.diff(numbers[order])[owners[order][1:] == owners[order][:-1]] // unit
+    if len(steps) < _FEW_PAIRS:
+        return 0
+    values, rows = np.unique(steps, return_counts=True)
+    return int(values[rows.argmax()]) if rows.max() >= _USUAL_SHARE * len(steps) else 0
 
 
 def _ends_together(numbers: npt.NDArray[np.int64], owners: Rows) -> bool:

@@ -88,3 +88,18 @@ def test_stints_count_the_seasons_of_one_year(model: FittedModel) -> None:
         seen.setdefault((row["player"], row["year"]), []).append(row["stint"])
     assert all(stints == list(range(1, len(stints) + 1)) for stints in seen.values())
     assert 0.1 < np.mean([len(stints) > 1 for stints in seen.values()]) < 0.5
+
+
+def test_the_number_of_seasons_and_their_span_fit(model: FittedModel) -> None:
+    sequence = model.family["seasons"].sequence
+    assert sequence is not None
+    assert sequence.pace == 1
+
+    def gaps(tables: dict[str, pa.Table]) -> float:
+        years: dict[int, list[int]] = {}
+        for row in tables["seasons"].to_pylist():
+            years.setdefault(row["player"], []).append(row["year"])
+        return float(np.mean([len(set(own)) <= max(own) - min(own) for own in years.values()]))
+
+    assert gaps({"seasons": league()[1]["seasons"]._table}) == 0  # noqa: SLF001 - the test's own data
+    assert gaps(generate(model, seed=4)) < 0.35
