@@ -5,6 +5,12 @@ all rows to the null device. Prints the resident memory of server, workers and
 client when 1, 10 and 20 million rows have passed, as a table and as JSON.
 
     python benchmarks/generate_memory.py [--rows 20000000] [--workers 2] [--format arrow]
+
+With a folder of related tables (Parquet or CSV files and a meta.json that names files, keys
+and references) it learns these instead, and all tables together are made `--scale` times as
+large, into a folder that is thrown away; the first line is the real size, with rows a second:
+
+    python benchmarks/generate_memory.py --related FOLDER [--scale 20]
 """
 
 from __future__ import annotations
@@ -12,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import tempfile
 import time
@@ -19,7 +26,7 @@ import urllib.request
 from pathlib import Path
 
 import psutil
-from _bench import COMMAND, MEGABYTE, MemoryWatch, print_table, resident, run
+from _bench import COMMAND, MEGABYTE, MemoryWatch, print_table, resident, run, timed
 
 from syntheflow.local import LocalServer
 
@@ -32,7 +39,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--format", default="arrow", choices=["arrow", "csv", "json", "parquet"])
     parser.add_argument("--train-seconds", type=int, default=20)
+    parser.add_argument("--related", type=Path, help="folder of related tables with a meta.json")
+    parser.add_argument("--scale", type=float, nargs="+", default=[20.0])
     asked = parser.parse_args()
+    if asked.related is not None:
+        measure_related(asked)
+        return
     with tempfile.TemporaryDirectory() as folder:
         small = write_small_table(Path(folder) / "orders.csv")
         with LocalServer(Path(folder) / "data", workers=asked.workers) as server:
@@ -42,6 +54,66 @@ def main() -> None:
     columns = ("rows", "seconds", "server_mb", "workers_mb", "client_mb")
     print_table(columns, [[line[name] for name in columns] for line in figures])
     print(json.dumps({"format": asked.format, "workers": asked.workers, "marks": figures}))
+
+
+def measure_related(asked: argparse.Namespace) -> None:
+    """Learn the tables of a folder, make them in their real size and larger; print figures."""
+    figures = []
+    with tempfile.TemporaryDirectory() as folder:
+        server = LocalServer(Path(folder) / "data", workers=asked.workers)
+        with server, MemoryWatch(server.pid) as watch:
+            limit = f"{asked.train_seconds}s"
+            learned = learn(server.address, asked.related, Path(folder), limit)
+            print(json.dumps({"train_seconds": learned, "train_mb": sizes(watch)}))
+            for scale in (1.0, *asked.scale):
+                watch.reset()
+                out = Path(folder) / "out"
+                before = rows_so_far(server, asked.format)
+                words = ("--scale", scale, "--out", out, "--format", asked.format)
+                with timed() as seconds:
+                    run(server.address, "generate", "related", *words)
+                rows = rows_so_far(server, asked.format) - before
+                shutil.rmtree(out)
+                speed = round(rows / seconds[0])
+                taken = {"scale": scale, "rows": int(rows), "seconds": round(seconds[0], 1)}
+                figures.append({**taken, "rows_a_second": speed, **sizes(watch)})
+    print_table(list(figures[0]), [list(line.values()) for line in figures])
+    print(json.dumps({"format": asked.format, "workers": asked.workers, "scales": figures}))
+
+
+def sizes(watch: MemoryWatch) -> dict[str, int]:
+    return {
+        "server_mb": round(watch.peak_server / MEGABYTE),
+        "workers_mb": round(watch.peak_children / MEGABYTE),
+        "largest_mb": round(watch.peak_child / MEGABYTE),
+    }
+
+
+def learn(address: str, data: Path, folder: Path, limit: str) -> float:
+    """Upload a folder's tables, declare what meta.json says of keys, train; return the seconds."""
+    meta = json.loads((data / "meta.json").read_text())
+    run(address, "upload", "related", *(data / facts["file"] for facts in meta["tables"].values()))
+    schema = json.loads(run(address, "schema", "show", "related", "--format", "json"))
+    for table in schema["tables"]:
+        table["primary_key"] = names(meta["tables"][table["name"]].get("primary_key") or [])
+    schema["foreign_keys"] = [
+        {
+            "child_table": key["child"],
+            "child_columns": names(key["child_column"]),
+            "parent_table": key["parent"],
+            "parent_columns": names(key["parent_column"]),
+        }
+        for key in meta["foreign_keys"]
+    ]
+    (folder / "schema.json").write_text(json.dumps(schema))
+    run(address, "schema", "apply", "related", folder / "schema.json")
+    with timed() as seconds:
+        run(address, "train", "related", "--time-limit", limit)
+    return float(round(seconds[0], 1))
+
+
+def names(columns: str | list[str]) -> list[str]:
+    return [columns] if isinstance(columns, str) else columns
 
 
 def write_small_table(path: Path, rows: int = 5_000) -> Path:

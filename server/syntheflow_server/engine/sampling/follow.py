@@ -15,7 +15,8 @@ from syntheflow_server.engine.encoding.whole import from_whole, to_whole
 from syntheflow_server.engine.graph.structure import Family
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.model import TableModel
-from syntheflow_server.engine.relations import Ref, told_by
+from syntheflow_server.engine.relations import Ref
+from syntheflow_server.engine.relations.hinted import hinted, hinting
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.runtime import decode_numbers, lowest_values
 
@@ -219,34 +220,17 @@ class Follower:
         return made
 
 
-def hinting(family: Family, model: TableModel) -> dict[str, str]:
-    """Return the row's columns that repeat the owner's and decide hints, with the owner's names.
-
-    Only such as the owner has as soon as its tokens are drawn.
-    """
-    owner = model.structure.owner
-    if owner is None:
-        return {}
-    above = family[owner.parent_table]
-    plain = set(above.modelled) | ({above.sequence.order} if above.sequence else set())
-    pairs = dict(zip(owner.child_columns, owner.parent_columns, strict=True))
-    hints = {r.needs for r in model.relations if r.hints and not r.hidden}
-    return {
-        mine: theirs for mine, theirs in pairs.items() if theirs in plain and (Ref(mine),) in hints
-    }
-
-
 def hinted_tokens(
     family: Family, model: TableModel, above: Frame, owner: Ints
 ) -> dict[int, npt.NDArray[np.uint16]]:
     """Return by token the codes [n] of columns that the owners of the rows decide."""
     known = {
         Ref(mine): above.columns[theirs].take(pa.array(owner))
-        for mine, theirs in hinting(family, model).items()
+        for mine, theirs in hinting(family, model.table.name, model.relations).items()
         if theirs in above.columns
     }
     found: dict[int, npt.NDArray[np.uint16]] = {}
-    for relation, name in told_by([r for r in model.relations if r.hints], list(known)):
+    for relation, name in hinted(model.relations, list(known)):
         known[Ref(name)] = relation.derive(name, known)
         piece = model.layout.find(PieceKind.COLUMN, name)
         if piece is not None and piece.codec is not None:

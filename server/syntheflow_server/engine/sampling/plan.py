@@ -22,6 +22,7 @@ from syntheflow_server.engine.encoding.plain import (
     table_to_bytes,
 )
 from syntheflow_server.engine.sampling.chosen import Chosen
+from syntheflow_server.engine.sampling.drawn import Notes
 from syntheflow_server.engine.sampling.shares import Share
 from syntheflow_server.engine.sampling.spec import SampleSpec
 from syntheflow_server.engine.sampling.standing import Stand, free_places
@@ -65,7 +66,7 @@ class SamplePlan:
     rows come before its own. `taken` are row numbers whose keys exist already, by table and
     columns; `named` are by reference the standing parents of standing rows (below 0: none
     is known), `held` which of these parents have their only child. `chosen` are by reference
-    the parents that conditions leave.
+    the parents that conditions leave, `notes` rows that had to be drawn for the plan.
     """
 
     spec: SampleSpec
@@ -91,6 +92,7 @@ class SamplePlan:
     held: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
     named: dict[str, Ints] = field(default_factory=dict)
     chosen: dict[str, Chosen] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
 
     @classmethod
     def alone(cls, table: str, rows: int) -> SamplePlan:
@@ -107,6 +109,11 @@ class SamplePlan:
     def _units(self, root: str) -> int:
         made = 0 if self.given(root) else self.table_rows[root]
         return self.lead(root) + -(-made // self.blocks[root])
+
+    @property
+    def as_usual(self) -> bool:
+        """Whether nothing is asked of rows, and none are given or exist already."""
+        return not (self.spec.conditions or self.seeds or self.stands)
 
     def given(self, table: str) -> bool:
         """Return whether all rows of `table` are given, in units of their own."""
@@ -247,7 +254,10 @@ class SamplePlan:
         for name, chosen in self.chosen.items():
             arrays |= {f"chosen/{name}": chosen.rows, f"chosen codes/{name}": chosen.codes}
         arrays |= {f"stand/{name}": table_to_bytes(s.rows) for name, s in self.stands.items()}
+        notes, drawn = self.notes.to_state()
+        arrays |= {f"drawn/{name}": value for name, value in drawn.items()}
         facts = {
+            "notes": notes,
             "spec": self.spec.model_dump(),
             "table_rows": self.table_rows,
             "roots": self.roots,
@@ -299,6 +309,8 @@ class SamplePlan:
     def _fill(self, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take what the file holds beside plain facts."""
         stands: dict[str, Stand] = {}
+        drawn = {n.removeprefix("drawn/"): v for n, v in arrays.items() if n.startswith("drawn/")}
+        self.notes = Notes.from_state(facts["notes"], drawn)
         for name, value in arrays.items():
             kind, _, rest = name.partition("/")
             if kind in _BY_NAME:

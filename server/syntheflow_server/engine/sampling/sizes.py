@@ -45,7 +45,7 @@ class Units:
             self.beat()
             unit = self._kept.get((root, block))
             if unit is None:
-                unit = Unit(self.runtime, self.plan, root, block, self.beat)
+                unit = Unit(self.runtime, self.plan, root, block, self.beat, noting=True)
                 if self._kept_rows < _KEPT_ROWS:
                     self._kept[root, block] = unit
                     self._kept_rows += self._rows_of(root)

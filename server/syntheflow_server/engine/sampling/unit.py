@@ -39,7 +39,10 @@ class Unit:
         beat: Beat,
         *,
         beyond: bool = False,
+        noting: bool = False,
     ) -> None:
+        """Prepare; with `noting` the plan takes note of what is drawn."""
+        self._noting = noting and plan.as_usual
         self.runtime, self.plan, self._beat = runtime, plan, beat
         self.root, self.block, self._beyond = root, block, beyond
         self._standing = plan.standing(root, block)
@@ -75,8 +78,13 @@ class Unit:
             settle_root(self.runtime, self.plan, asked_for, self._beat)
             return asked_for
         if table not in self.plan.unbounded:
+            if drawn := self.plan.notes.root(table, self.block, rows):
+                return drawn.root(table, self.block, first, rows)
             place = first, rows, asked
-            return draw_root(self.runtime, table, self.plan, self.block, place, self._beat)
+            frame = draw_root(self.runtime, table, self.plan, self.block, place, self._beat)
+            if self._noting:
+                self.plan.notes.note(frame)
+            return frame
         # Rows that may be read beyond the table's size must not depend on that size: the
         # whole block is made, and cut where the table ends.
         whole = first, size, asked
@@ -94,14 +102,19 @@ class Unit:
             counts = share.counts(counts, before, self.room(table, above))
         know_begin(self.runtime, self.plan, above, table, self._beat)
         first = self.plan.first_row(table, self.block)
+        if drawn := self.plan.notes.owned(table, self.block, counts):
+            return drawn.owned(table, above, first)
         spec, steering = self.plan.spec, None
         if spec.conditions.get(table):
             rows = Frame(table, above.unit, first, int(counts.sum()), _NO_CODES)
             steering = steer_owned(self.runtime, self.plan, rows, self._beat)
         elders = [self.frame(name) for name in elder(self.runtime.model.family, table)]
-        return draw_children(
+        frame = draw_children(
             self.runtime, table, spec, above, first, counts, self._beat, steering, elders
         )
+        if self._noting:
+            self.plan.notes.note(frame, counts)
+        return frame
 
     def _fixed(self, table: str, above: Frame) -> Ints:
         """Return the owners' numbers of rows that the plan holds, or else those of their own."""

@@ -16,9 +16,10 @@ from syntheflow_server.engine.keys.base import KeyMaker
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.model import TableModel
 from syntheflow_server.engine.relations import Ref, Relation, agreed
+from syntheflow_server.engine.relations.hinted import hinting
 from syntheflow_server.engine.relations.moving import met
 from syntheflow_server.engine.sampling.beat import Beat
-from syntheflow_server.engine.sampling.follow import handed_on, hinting
+from syntheflow_server.engine.sampling.follow import handed_on
 from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.links import Resolver
 from syntheflow_server.engine.sampling.lost import LOST, lost_values
@@ -240,7 +241,7 @@ def know_begin(runtime: Runtime, plan: SamplePlan, above: Frame, table: str, bea
     """
     begin = runtime.layout(above.table).find(PieceKind.FIRST, table)
     names = [begin.base] if begin is not None and begin.base else []
-    names += hinting(runtime.model.family, runtime.table(table)).values()
+    names += hinting(runtime.model.family, table, runtime.table(table).relations).values()
     values = Values(runtime, plan, beat)
     for name in dict.fromkeys(names):
         values.column(above, name)

@@ -19,28 +19,24 @@ from syntheflow_server.engine.encoding.category import CategoryCodec
 from syntheflow_server.engine.encoding.holders import counted
 from syntheflow_server.engine.encoding.plain import from_numbers
 from syntheflow_server.engine.encoding.text import TextCodec
-from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, Matrix, fit_codebook
-from syntheflow_server.engine.graph.codes import code_inputs, code_tokens
-from syntheflow_server.engine.graph.joins import NULL_ROW, ORPHAN_ROW, Rows, child_counts
-from syntheflow_server.engine.graph.levels import levels
-from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.graph.joins import Rows, child_counts
+from syntheflow_server.engine.graph.structure import LinkKind
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
 from syntheflow_server.engine.relations import Ref, Relation, given_of, told_by
 from syntheflow_server.engine.relations.copies import Copied
+from syntheflow_server.engine.relations.hinted import hinted, hinting
 from syntheflow_server.engine.relations.sight import Sight
 from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, children_of
 from syntheflow_server.engine.training.begins import find_begin
+from syntheflow_server.engine.training.coding import Coder, Codes, Mask, Parts
 from syntheflow_server.engine.training.entities import holders
 from syntheflow_server.engine.training.follow import Follow, following, settled_by
 from syntheflow_server.engine.training.kin import Siblings, ends_of, steps_of
-from syntheflow_server.engine.training.profiles import profiles_of, profiles_of_children, referring
 from syntheflow_server.engine.training.siblings import order_numbers
 from syntheflow_server.engine.training.thinning import Whole
 from syntheflow_server.engine.training.warm import Base
 
-Codes = npt.NDArray[np.uint16]
-Mask = npt.NDArray[np.bool_]
 _FEW_PARENTS = 100
 
 
@@ -83,11 +79,11 @@ class Encoder:
         self._numbers: dict[str, npt.NDArray[np.int64]] = {}
         self._siblings: dict[str, Siblings] = {}
         self._step_units: dict[str, Rows] = {}
-        self._parts: dict[tuple[str, PieceKind, str], Codes] = {}
+        self._parts: Parts = {}
         self._entities: dict[str, Rows | None] = {}
         self._hidden_values: dict[tuple[str, str], pa.Array] = {}
-        self._centres: dict[str, Matrix] = {}
-        self.codebooks: dict[str, Codebook] = {}
+        self._coder = Coder(analysis, held, seed, needed, self._parts)
+        self.codebooks = self._coder.codebooks
 
     def run(self) -> dict[str, Encoded]:
         """Return all tables encoded; fills `codebooks` by link text."""
@@ -98,20 +94,8 @@ class Encoder:
         for table in order:
             self._tick(f"reading {table}")
             layouts[table] = self._first_layout(table)
-        coded = [
-            link
-            for table in order
-            for link in self._analysis.family[table].links
-            if link.kind is LinkKind.CODED
-        ]
-        for link in coded:
-            self._profile(link, layouts)
-        for table in reversed(order):
-            self._profile_of_children(table, layouts)
-        for link in coded:
-            self._fit_codes(link, layouts)
-        final = {table: self._with_codes(layouts[table]) for table in order}
-        return {table: self._assemble(table, final[table]) for table in order}
+        self._coder.run(layouts, profiled=self._base is None)
+        return {table: self._assemble(table, layouts[table]) for table in order}
 
     def _line_up(self, table: str) -> None:
         structure = self._analysis.family[table]
@@ -204,7 +188,7 @@ class Encoder:
     def _first_layout(self, table: str) -> Layout:
         """Return the layout with the codes' tokens still unknown."""
         structure = self._analysis.family[table]
-        leading = [*self._steps(table), *self._levels(table)]
+        leading = [*self._steps(table), *self._coder.levels(table)]
         for link in structure.links:
             if link.kind is LinkKind.CODED:
                 token = Token(1)
@@ -225,7 +209,7 @@ class Encoder:
         structure, siblings = self._analysis.family[table], self._siblings.get(table)
         if siblings is None or structure.sequence is None or structure.sequence.long:
             return pieces
-        keys = {name for names in structure.distinct for name in names}
+        keys = {name for names in structure.distinct for name in names} | self._owner_told(table)
         result = []
         for piece in pieces:
             found = None
@@ -245,6 +229,12 @@ class Encoder:
                 result.append(Piece(PieceKind.SAME, piece.name, (Token(2),)))
             result.append(piece)
         return result
+
+    def _owner_told(self, table: str) -> set[str]:
+        """Return the columns that the owner decides: it is of no use to draw how they go on."""
+        relations = self._relations[table]
+        known = [Ref(name) for name in hinting(self._analysis.family, table, relations)]
+        return {name for _, name in hinted(relations, known)}
 
     def _columns(self, table: str) -> list[Piece]:
         structure, schema = self._analysis.family[table], self._schema.table(table)
@@ -366,133 +356,8 @@ class Encoder:
         derived = Piece(PieceKind.CALENDAR, sequence.order, calendar.tokens, calendar=calendar)
         return [piece, derived]
 
-    def _levels(self, table: str) -> list[Piece]:
-        pieces = []
-        for link in self._analysis.family[table].links:
-            if link.kind is not LinkKind.LEVELS:
-                continue
-            found = self._analysis.references[link.key]
-            depth = levels(found)
-            assert depth is not None
-            codes = np.where(found == np.arange(len(found)), link.levels, depth)
-            self._parts[table, PieceKind.LEVEL, str(link.key)] = codes.astype(np.uint16)[:, None]
-            token = Token(link.levels + int(link.loops))
-            pieces.append(Piece(PieceKind.LEVEL, str(link.key), (token,), link=link))
-        return pieces
-
-    def _gather(self, table: str, layout: Layout) -> Codes:
-        rows = self._analysis.rows[table]
-        blank = np.zeros((rows, 2), np.uint16)
-        parts = [
-            self._parts.get((table, piece.kind, piece.name), blank[:, : len(piece.tokens)])
-            for piece in layout.pieces
-        ]
-        return np.concatenate(parts, axis=1) if parts else np.zeros((rows, 0), np.uint16)
-
-    def _points(self, table: str, layout: Layout) -> Matrix:
-        """Return the points [n, d] of a table's own columns."""
-        starts = [piece.start for piece in layout.of_kind(PieceKind.COLUMN) if piece.tokens]
-        tokens = [layout.tokens[start] for start in starts]
-        shape = Featurizer.of(tokens, [1.0] * len(tokens), self._seed)
-        return shape.points(self._gather(table, layout)[:, starts])
-
-    def _profile_of_children(self, table: str, layouts: dict[str, Layout]) -> None:
-        """Give owners that follow their siblings a code of what their rows in `table` are like.
-
-        The seasons of a player follow one another, and the positions of a season are rows of
-        their own: only by the seasons' codes do they follow those of the season before.
-        """
-        family = self._analysis.family
-        owner = family.owner_of(table)
-        sequence = family[owner].sequence if owner else None
-        if self._base is not None or sequence is None or sequence.long:
-            return
-        found = profiles_of_children(
-            self._points(table, layouts[table]),
-            self._analysis.owners(table),
-            ~self._held[owner],
-            self._needed,
-            self._seed,
-        )
-        if found is None:
-            return
-        name = str(family[table].owner)
-        self._parts[owner, PieceKind.PROFILE, name] = found.codes[:, None]
-        piece = Piece(PieceKind.PROFILE, name, (Token(len(found.centres)),))
-        layouts[owner] = Layout.of([*layouts[owner].pieces, piece])
-
-    def _profile(self, link: Link, layouts: dict[str, Layout]) -> None:
-        """Give the link's parents a code of what the rows that refer to them have in common."""
-        if self._base is not None or self._analysis.family[link.key.parent_table].kept:
-            return
-
-        def points(table: str) -> Matrix:
-            return self._points(table, layouts[table])
-
-        parent, name = link.key.parent_table, str(link.key)
-        found = profiles_of(
-            referring(self._analysis, link, points, self._seed),
-            self._analysis.references[link.key],
-            ~self._held[parent],
-            self._needed,
-            self._seed,
-        )
-        if found is None:
-            return
-        self._parts[parent, PieceKind.PROFILE, name] = found.codes[:, None]
-        self._centres[name] = found.centres
-        piece = Piece(PieceKind.PROFILE, name, (Token(len(found.centres)),))
-        layouts[parent] = Layout.of([*layouts[parent].pieces, piece])
-
-    def _fit_codes(self, link: Link, layouts: Mapping[str, Layout]) -> None:
-        """Learn the link's codebook from parents that are referred to; encode the children."""
-        parent = link.key.parent_table
-        owner = self._analysis.family.owner_of(parent)
-        columns = code_tokens(layouts[parent], layouts.get(owner), link)
-        above = None
-        if owner:
-            above = self._gather(owner, layouts[owner])[self._analysis.owners(parent)]
-        inputs = code_inputs(self._gather(parent, layouts[parent]), above, columns)
-        mine, theirs, weights = columns
-        tokens = [layouts[parent].tokens[i] for i in mine]
-        tokens += [layouts[owner].tokens[i] for i in theirs] if owner else []
-        found = self._analysis.references[link.key]
-        degrees = child_counts(found, len(inputs))
-        teaching = ~self._held[parent] & (degrees > 0)
-        shape = Featurizer.of(tokens, weights, self._seed)
-        piece = layouts[parent].find(PieceKind.PROFILE, str(link.key))
-        if piece is not None:
-            shape = shape.with_table(mine.index(piece.start), self._centres[str(link.key)])
-        book = fit_codebook(
-            shape,
-            inputs[teaching],
-            int(degrees.sum()),
-            self._seed,
-            1 if self._analysis.family[parent].kept else self._needed,
-        )
-        self.codebooks[str(link.key)] = book
-        code = np.where(found >= 0, book.assign(inputs)[found] if len(inputs) else 0, -1)
-        pair = np.stack([code // book.side, code % book.side], axis=1)
-        pair[found == NULL_ROW] = (len(book.groups), 0)
-        pair[found == ORPHAN_ROW] = (len(book.groups) + int(link.nullable), 0)
-        self._parts[link.key.child_table, PieceKind.LINK, str(link.key)] = pair.astype(np.uint16)
-
-    def _with_codes(self, layout: Layout) -> Layout:
-        pieces = []
-        for piece in layout.pieces:
-            if piece.kind is not PieceKind.LINK:
-                pieces.append(piece)
-                continue
-            assert piece.link is not None
-            book = self.codebooks[piece.name]
-            groups = len(book.groups) + piece.link.extra_groups
-            link = piece.link.model_copy(update={"groups": len(book.groups), "members": book.side})
-            tokens = (Token(groups), Token(book.side))
-            pieces.append(Piece(piece.kind, piece.name, tokens, link=link))
-        return Layout.of(pieces)
-
     def _assemble(self, table: str, layout: Layout) -> Encoded:
-        codes = self._gather(table, layout)
+        codes = self._coder.gather(table, layout)
         counted = np.ones(codes.shape, bool)
         siblings = self._siblings.get(table)
         if siblings is not None:
