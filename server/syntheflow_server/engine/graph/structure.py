@@ -170,9 +170,9 @@ class Structure(_Frozen):
     on whose place the other columns depend; `counters` are columns that number the rows of
     one owner and order value, and from which number on; `once` says that an owner has at
     most one row, `always` that it has exactly one.
-    `crowds` are, for a table with few rows or few with most of the children, the sorted
-    numbers of children of its rows by owned table, of rows that refer to them by the
-    link's text, and for a self reference the levels: as (number, rows that have it).
+    `crowds` are the sorted numbers of children of its rows by owned table, of rows that
+    refer to them by the link's text, and for a self reference the levels: as (number, rows
+    that have it), rare ones smoothed.
     A `kept` table comes out as it is.
     """
 

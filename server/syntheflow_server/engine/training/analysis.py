@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,6 @@ from syntheflow_server.engine.graph.joins import (
     child_counts,
     parent_rows,
 )
-from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.ownership import Forest, choose_owners
 from syntheflow_server.engine.graph.structure import Family, LinkKind, Structure
 from syntheflow_server.engine.training.counters import find_counters
@@ -32,9 +30,6 @@ from syntheflow_server.engine.training.links import (
 )
 from syntheflow_server.engine.training.orphans import lent, orphan_keys
 from syntheflow_server.engine.training.siblings import find_sequence, order_numbers
-
-_FEW_PARENTS = 100
-_FEW_CROWDED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +83,7 @@ def analyse(
     }
     for name in _answering(structures, forest):
         structures[name] = structures[name].model_copy(update={"always": True})
-    found = Analysis(Family(structures, forest.order), references, rows, strays, lost)
-    crowded = {
-        name: structure.model_copy(update={"crowds": _crowds(found, name)})
-        for name, structure in structures.items()
-    }
-    return replace(found, family=Family(crowded, forest.order))
+    return Analysis(Family(structures, forest.order), references, rows, strays, lost)
 
 
 def _answering(structures: Mapping[str, Structure], forest: Forest) -> set[str]:
@@ -106,27 +96,6 @@ def _answering(structures: Mapping[str, Structure], forest: Forest) -> set[str]:
                 names.add(name)
                 name = forest.owner_of(name)
     return names
-
-
-def _crowds(analysis: Analysis, table: str) -> dict[str, tuple[tuple[int, int], ...]]:
-    """Return the numbers of children and degrees of few parents: too few to learn from.
-
-    Numbers of rows are no private values.
-    """
-    family, rows = analysis.family, analysis.rows[table]
-    crowds = {child: children_of(analysis, child) for child in family.owned_by(table)}
-    for link in family.drawn_from(table):
-        found = analysis.references[link.key]
-        if link.kind is LinkKind.CODED:
-            crowds[str(link.key)] = child_counts(found, rows)
-        elif rows <= _FEW_PARENTS and (depth := levels(found)) is not None:
-            own = found == np.arange(rows)
-            crowds[str(link.key)] = np.where(own, link.levels, depth)
-    return {
-        name: tuple(sorted(Counter(numbers.tolist()).items()))
-        for name, numbers in crowds.items()
-        if 0 < rows <= _FEW_PARENTS or 0 < effective(numbers) < _FEW_CROWDED
-    }
 
 
 def effective(counts: Rows) -> float:
