@@ -34,22 +34,23 @@ class Sieve:
     field: npt.NDArray[np.uint8]
 
     @classmethod
-    def of(cls, texts: Sequence[str]) -> Self:
-        """Return the sieve of the distinct `texts`."""
-        return cls._of_hashes(_hashes(np.array([text[:_LONGEST] for text in texts], np.str_)))
+    def of(cls, texts: Sequence[str], bits: int = _BITS_A_VALUE) -> Self:
+        """Return the sieve of the distinct `texts`, with so many bits for each."""
+        hashes = _hashes(np.array([text[:_LONGEST] for text in texts], np.str_))
+        return cls._of_hashes(hashes, bits)
 
     @classmethod
-    def of_rare(cls, parts: Iterable[pa.Array], needed: int) -> Self:
+    def of_rare(cls, parts: Iterable[pa.Array], needed: int, bits: int = _BITS_A_VALUE) -> Self:
         """Return the sieve of the strings that fewer than `needed` rows of all `parts` hold."""
         hashes = np.concatenate([_hashes(_letters(part.drop_null())) for part in parts])
         own, counts = np.unique(hashes, return_counts=True)
-        return cls._of_hashes(own[counts < needed])
+        return cls._of_hashes(own[counts < needed], bits)
 
     @classmethod
-    def _of_hashes(cls, hashes: npt.NDArray[np.uint64]) -> Self:
+    def _of_hashes(cls, hashes: npt.NDArray[np.uint64], many: int) -> Self:
         if not len(hashes):
             return cls(np.zeros(0, np.uint8))
-        size = max(64, len(hashes) * _BITS_A_VALUE)
+        size = max(64, len(hashes) * many)
         bits = np.zeros(size + -size % 8, np.bool_)
         bits[hashes % np.uint64(len(bits))] = True
         return cls(np.packbits(bits))

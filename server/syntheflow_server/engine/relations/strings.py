@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple, Self
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from syntheflow_server.domain.schema import Column, SemanticType
+from syntheflow_server.engine.encoding.sieve import NO_SIEVE, Sieve
 from syntheflow_server.engine.relations.base import Given, Ref, Relation, State, quoted
 from syntheflow_server.engine.relations.sight import Sight
 
@@ -22,6 +25,9 @@ _AGREE = 0.9
 _SHORT = 2
 _FEW_VALUES = 10
 _REPEATS = 4
+_FIRST_NUMBER = 2
+_NUMBERS = 40
+_ADDRESS = "@"
 
 
 _LETTERS = str.maketrans(
@@ -75,23 +81,75 @@ _FIXED, _FREE = -1, -2
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Composed(Relation):
-    """The items one after another; the hidden columns fill the free ones in order."""
+    """The items one after another; the hidden columns fill the free ones in order.
+
+    A string that the `sieve` holds back, because it may be a real one, gets a number at the
+    item `numbered` (in its place if that is free, else before it): 'anna.berg2@...'.
+    """
 
     kind: ClassVar[str] = "composed"
     items: tuple[Item, ...]
+    numbered: int = -1
+    sieve: Sieve = NO_SIEVE
 
     def derive(self, name: str, given: Given) -> pa.Array:
         """See `Relation.derive`."""
         del name
         needs = [given[ref].to_pylist() for ref in self.needs]
         free = [given[Ref(column.name)].to_pylist() for column in self.hidden]
-        rows = []
-        for i in range(len(needs[0])):
-            parts = [values[i] for values in needs]
-            rest = [values[i] for values in free]
+        rows: list[str | None] = []
+        for parts, rest in self._rows(needs, free):
             whole = None not in parts and None not in rest
             rows.append(_written(self.items, parts, rest) if whole else None)
-        return pa.array(rows, pa.string())
+        made = pa.array(rows, pa.string())
+        if self.numbered < 0:
+            return made
+        each = list(self._rows(needs, free))
+        for number in range(_FIRST_NUMBER, _FIRST_NUMBER + _NUMBERS):
+            real = self.sieve.holds(pc.fill_null(made, "")) & made.is_valid().to_numpy(
+                zero_copy_only=False
+            )
+            if not real.any():
+                break
+            for i in np.flatnonzero(real):
+                rows[i] = self._with_number(*each[i], str(number))
+            made = pa.array(rows, pa.string())
+        return made
+
+    @staticmethod
+    def _rows(
+        needs: list[list[str]], free: list[list[str]]
+    ) -> Iterable[tuple[list[str], list[str]]]:
+        """Return for each row what it has of the needed columns, and of the hidden ones."""
+        for i in range(len(needs[0])):
+            yield [values[i] for values in needs], [values[i] for values in free]
+
+    def _with_number(self, parts: Sequence[str], rest: Sequence[str], number: str) -> str:
+        items = list(self.items)
+        if items[self.numbered].place != _FREE:
+            items.insert(self.numbered, Item(_FIXED, number))
+            return _written(items, parts, rest)
+        own = list(rest)
+        own[sum(item.place == _FREE for item in items[: self.numbered])] = number
+        return _written(items, parts, own)
+
+    def guarding(self, hidden: Sequence[pa.Array], rare: Sieve) -> Composed:
+        """Return the relation that writes no string which `rare` holds, if a number may be added.
+
+        It may where the free items of real rows, `hidden`, hold numbers or nothing, or in
+        front of the sign of an address. Full names have no such place.
+        """
+        free = [i for i, item in enumerate(self.items) if item.place == _FREE]
+        at = -1
+        for i, values in zip(free, hidden, strict=True):
+            texts = [text for text in values.unique().to_pylist() if text]
+            if all(text.isdecimal() for text in texts):
+                at = i
+        for i, item in enumerate(self.items):
+            after_column = i and self.items[i - 1].place >= 0
+            if at < 0 and after_column and item.place == _FIXED and item.text[0] == _ADDRESS:
+                at = i
+        return self if at < 0 else replace(self, numbered=at, sieve=rare)
 
     def hide(self, given: Given) -> dict[str, pa.Array]:
         """See `Relation.hide`."""
@@ -116,15 +174,17 @@ class Composed(Relation):
 
     def to_state(self) -> State:
         """See `Relation.to_state`."""
-        return {"items": [list(item) for item in self.items]}, {}
+        facts = {"items": [list(item) for item in self.items], "numbered": self.numbered}
+        return facts, self.sieve.to_arrays("sieve")
 
     @classmethod
     def from_state(
         cls, common: dict[str, Any], facts: Mapping[str, Any], arrays: Mapping[str, Any]
     ) -> Self:
         """See `Relation.from_state`."""
-        del arrays
-        return cls(**common, items=tuple(Item(int(p), str(t)) for p, t in facts["items"]))
+        items = tuple(Item(int(p), str(t)) for p, t in facts["items"])
+        sieve = Sieve.from_arrays("sieve", arrays)
+        return cls(**common, items=items, numbered=int(facts["numbered"]), sieve=sieve)
 
 
 def _written(items: Sequence[Item], parts: Sequence[str], rest: Sequence[str]) -> str:

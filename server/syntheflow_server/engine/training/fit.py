@@ -22,10 +22,12 @@ from syntheflow_server.engine.readings import Readings, find_readings, holding
 from syntheflow_server.engine.relations import find_relations
 from syntheflow_server.engine.settings import FitProgress, FitSettings, Report
 from syntheflow_server.engine.support import Support
+from syntheflow_server.engine.training.addresses import guarded
 from syntheflow_server.engine.training.analysis import Analysis, analyse
 from syntheflow_server.engine.training.checkpoints import Checkpoints, fingerprint
 from syntheflow_server.engine.training.crowds import with_crowds
 from syntheflow_server.engine.training.encode import Encoded, Encoder, learn_support
+from syntheflow_server.engine.training.entities import holders as whose
 from syntheflow_server.engine.training.holdout import holdout_of
 from syntheflow_server.engine.training.inclusion import with_inclusions
 from syntheflow_server.engine.training.keeping import check_keep, kept_rows
@@ -111,6 +113,7 @@ def fit(
         digest = old.digest if old else ""
         kept = Checkpoints(checkpoints, fingerprint(schema, settings, encoded, digest))
     trained = _train_all(analysis, encoded, held, settings, progress, kept, old)
+    teaching = {name: ~rows for name, rows in held.items()}
     for name, all_rows in whole.items():
         held[name] = hidden[name] = all_rows.held
     family = with_crowds(_family(analysis, encoded, whole), analysis, holders)
@@ -122,7 +125,15 @@ def fit(
         words = told_keys(analysis.family[name], analysis, orphans=settings.orphans)
         facts = {"keys": words, "holdout_rows": int(hidden[name].sum())}
         card = model.card.model_copy(update=facts)
-        models[name] = replace(model, card=card, relations=relations[name], support=supports[name])
+        rules = guarded(
+            relations[name],
+            tables[name],
+            teaching[name],
+            whole.get(name),
+            holders,
+            whose(analysis, name),
+        )
+        models[name] = replace(model, card=card, relations=rules, support=supports[name])
     progress.done()
     return FittedModel(
         told,
