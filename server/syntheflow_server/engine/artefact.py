@@ -204,7 +204,7 @@ def _write_piece(piece: Piece, prefix: str, tensors: dict[str, Tensor]) -> dict[
     else:
         facts["sizes"] = [token.size for token in piece.tokens]
     if piece.base:
-        facts["base"] = piece.base
+        facts["base"], facts["by_cycle"] = piece.base, piece.by_cycle
     if piece.link is not None:
         facts["link"] = piece.link.model_dump(mode="json")
     return facts
@@ -222,7 +222,8 @@ def _read_piece(facts: dict[str, Any], prefix: str, tensors: Mapping[str, Tensor
     kind, name = PieceKind(facts["kind"]), facts["name"]
     if "codec" in facts:
         codec = codec_from_state(facts["codec"], _taken(tensors, f"{prefix}/codec"))
-        return Piece(kind, name, codec.tokens, codec, base=facts.get("base", ""))
+        base, by_cycle = facts.get("base", ""), facts.get("by_cycle", False)
+        return Piece(kind, name, codec.tokens, codec, base=base, by_cycle=by_cycle)
     if "calendar" in facts:
         calendar = Calendar.from_state(facts["calendar"], _taken(tensors, f"{prefix}/calendar"))
         return Piece(kind, name, calendar.tokens, calendar=calendar)

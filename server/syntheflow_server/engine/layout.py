@@ -62,7 +62,8 @@ class Piece:
     """One piece of a row: tokens `start` to `end` of the layout.
 
     `name` is unique within kind: the column's, the child table's or the link's text. What a
-    FIRST counts from is the row's own column `base`, where there is one.
+    FIRST counts from is the row's own column `base`, where there is one: days, or, `by_cycle`,
+    places from the beginning of its month or year.
     """
 
     kind: PieceKind
@@ -73,6 +74,7 @@ class Piece:
     link: Link | None = None
     start: int = 0
     base: str = ""
+    by_cycle: bool = False
 
     @property
     def end(self) -> int:

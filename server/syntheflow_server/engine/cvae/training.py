@@ -166,7 +166,7 @@ class _Run:
 
     def choose(self, rows: int, rng: np.random.Generator) -> npt.NDArray[np.bool_] | None:
         """Return the tokens [c, T] of random columns, any number of them, for a share of `rows`."""
-        if self.columns is None:
+        if self.columns is None or self.columns.max(initial=-1) < 0:
             return None
         count = max(1, round(rows * _GIVEN_SHARE))
         share = rng.random((count, 1))

@@ -45,8 +45,11 @@ def keeper_of(
         kind = model.table.column(sequence.order).arrow
         base = moments(above.columns[begin.base], kind)
         assert base is not None
-        floor = base if _never_before(begin) else None
-        first = np.minimum(first + base, np.maximum(sequence.told(_high(sequence)), base))
+        floor = base if begin.by_cycle or _never_before(begin) else None
+        if begin.by_cycle:
+            first = _in_season(sequence, first, base)
+        else:
+            first = np.minimum(first + base, np.maximum(sequence.told(_high(sequence)), base))
     first = sequence.counted(first)
     if ends is not None:
         first = _within(first, ends, rng)
@@ -77,6 +80,17 @@ def _never_before(begin: Piece) -> bool:
     """Return whether no first child lies before its owner's date."""
     assert begin.codec is not None
     return bool(lowest_values(begin.codec).min() >= 0)
+
+
+def _in_season(sequence: Sequence, places: Ints, base: Ints) -> Ints:
+    """Return the first values so many places after the month or year of `base` begins.
+
+    What would lie beyond the real values comes whole months or years earlier.
+    """
+    begin = sequence.counted(base)
+    first = sequence.base(begin) + places
+    late = np.maximum(first - np.maximum(sequence.high, begin), 0)
+    return sequence.told(first - -(-late // sequence.cycle) * sequence.cycle)
 
 
 def _high(sequence: Sequence) -> Ints:

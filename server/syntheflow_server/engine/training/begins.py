@@ -9,7 +9,7 @@ import pyarrow as pa
 from syntheflow_server.domain.tables import TableSource
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.encoding.plain import moments
-from syntheflow_server.engine.graph.structure import Structure
+from syntheflow_server.engine.graph.structure import Sequence, Structure
 from syntheflow_server.engine.training.follow import bits_to_tell
 
 Ints = npt.NDArray[np.int64]
@@ -41,6 +41,21 @@ def find_begin(
         if saved is not None and (best is None or saved > best[0]):
             best = (saved, name, numbers)
     return None if best is None else (best[1], best[2])
+
+
+def by_cycle(sequence: Sequence, first: Ints, base: Ints, has: Mask) -> Ints | None:
+    """Return how many places [owners] first children stand after the base's month or year begins.
+
+    None unless that takes clearly fewer bits to tell than the days since the base: the first
+    review comes in the spring after the hiring. `first` are counted as `sequence` does,
+    `base` are the column's own numbers, before which no first child may lie.
+    """
+    told = sequence.told(first)
+    if not sequence.cycle or (told < base)[has].any():
+        return None
+    places: Ints = first - sequence.base(sequence.counted(base))
+    days = bits_to_tell((told - base)[has], base[has])
+    return places if bits_to_tell(places[has], base[has]) < days - _BITS_SAVED else None
 
 
 def _saved(first: Ints, base: Ints) -> float | None:

@@ -28,7 +28,7 @@ from syntheflow_server.engine.relations.hinted import hinted, hinting
 from syntheflow_server.engine.relations.sight import Sight
 from syntheflow_server.engine.support import Support
 from syntheflow_server.engine.training.analysis import Analysis, children_of
-from syntheflow_server.engine.training.begins import find_begin
+from syntheflow_server.engine.training.begins import by_cycle, find_begin
 from syntheflow_server.engine.training.coding import Coder, Codes, Mask, Parts
 from syntheflow_server.engine.training.entities import holders
 from syntheflow_server.engine.training.follow import Follow, following, settled_by
@@ -324,9 +324,11 @@ class Encoder:
             self._analysis.family[table], self._tables[table], column.arrow, told, taught
         )
         if since is not None:
-            apart = pa.array(told - since[1], pa.int64(), mask=~has)
+            places = by_cycle(sequence, first, since[1], taught)
+            numbers = told - since[1] if places is None else places
+            apart = pa.array(numbers, pa.int64(), mask=~has)
             piece = self._fit(table, PieceKind.FIRST, _integer(child), apart)
-            pieces = [replace(piece, base=since[0])]
+            pieces = [replace(piece, base=since[0], by_cycle=places is not None)]
         else:
             values = from_numbers(told, ~has, column.arrow, 0)
             pieces = [self._fit(table, PieceKind.FIRST, begin, values)]
