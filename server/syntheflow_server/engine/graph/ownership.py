@@ -22,6 +22,8 @@ _FEW_PARENTS = 10
 _HALF = 0.5
 _SPREAD = 50
 """Rows spread over so many owners (one over the chance that two share one), or half of them."""
+_FEW_FOR_HUB = 200
+"""So few parents do not own a table that more tables refer to than to them."""
 _MOST_ORPHANS = 0.05
 """With more rows whose parent does not exist, too much would be learned of none of them."""
 
@@ -105,10 +107,25 @@ def _may_own(
     if float((found == ORPHAN_ROW).mean()) > most_orphans:
         return False
     parents, own = rows[key.parent_table], np.bincount(found[found >= 0]).astype(np.float64)
+    if parents < _FEW_FOR_HUB and _is_hub(schema, key):
+        return False
     # The rows of a few large owners would all turn out like theirs, whoever they are.
     spread = own.sum() ** 2 >= min(_SPREAD, _HALF * parents) * (own**2).sum()
     enough = parents >= _FEW_PARENTS and (own > 0).sum() >= _HALF * parents
     return bool(spread and enough) and rows[key.child_table] <= _MANY_CHILDREN * parents
+
+
+def _is_hub(schema: Schema, key: ForeignKey) -> bool:
+    """Return True if more other tables refer to the child than to its parent.
+
+    Employees have salaries, reviews and assignments, posts have employees: people are what
+    such a database is about, and a hundred posts say too little of when each was hired.
+    """
+    child, parent = (
+        {other.child_table for other in schema.references_to(name)} - {key.child_table}
+        for name in (key.child_table, key.parent_table)
+    )
+    return len(child) > max(1, len(parent))
 
 
 def _rank(

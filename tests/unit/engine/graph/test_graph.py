@@ -7,10 +7,12 @@ import pyarrow as pa
 import pytest
 
 from syntheflow_server.domain.errors import InvalidArgumentError
+from syntheflow_server.domain.schema import Column, ForeignKey, Schema, SemanticType, Table
 from syntheflow_server.engine.encoding.base import Token
 from syntheflow_server.engine.graph.clusters import Featurizer, fit_codebook
 from syntheflow_server.engine.graph.joins import NULL_ROW, ORPHAN_ROW, match_rows
 from syntheflow_server.engine.graph.levels import filled, levels
+from syntheflow_server.engine.graph.ownership import choose_owners
 
 
 def chunked(*values):
@@ -50,3 +52,43 @@ def test_a_code_stands_for_at_least_three_parents():
     held = np.bincount(book.assign(codes))
     assert len(book.members) > 20
     assert held[held > 0].min() >= 3
+
+
+def _keys(text: str) -> list[ForeignKey]:
+    found = []
+    for part in text.split():
+        child, parent = part.split(">")
+        found.append(
+            ForeignKey(
+                child_table=child,
+                child_columns=(f"{parent}_id",),
+                parent_table=parent,
+                parent_columns=("id",),
+            )
+        )
+    return found
+
+
+def _schema(text: str) -> Schema:
+    keys = _keys(text)
+    tables = []
+    for name in dict.fromkeys(n for key in keys for n in (key.parent_table, key.child_table)):
+        columns = ["id", *(c for key in keys if key.child_table == name for c in key.child_columns)]
+        made = [
+            Column(name=c, type="int64", semantic_type=SemanticType.IDENTIFIER) for c in columns
+        ]
+        tables.append(Table(name=name, columns=tuple(made), primary_key=("id",)))
+    return Schema(tables=tuple(tables), foreign_keys=tuple(keys))
+
+
+@pytest.mark.parametrize(("posts", "owned"), [(100, False), (400, True)])
+def test_few_parents_do_not_own_what_more_tables_refer_to(posts, owned):
+    schema = _schema("person>post pay>person review>person")
+    rows = {"post": posts, "person": 2000, "pay": 4000, "review": 4000}
+    found = {
+        key: np.arange(rows[key.child_table]) % rows[key.parent_table]
+        for key in schema.foreign_keys
+    }
+    forest = choose_owners(schema, found, rows)
+    assert forest.owner_of("person") == ("post" if owned else "")
+    assert forest.owner_of("pay") == forest.owner_of("review") == "person"
