@@ -21,6 +21,7 @@ from syntheflow_server.engine.encoding.knots import Numbers, digit_of
 
 _LEAST_ROWS = 6
 _HEAVIEST = 1.5
+_BELOW_ONE = 1 - 2.0**-53
 _NEARLY_ZERO = 1e-6
 _LARGEST = 2.0**52
 
@@ -136,9 +137,10 @@ def _stretched(part: Floats, shape: float, reach: float) -> Floats:
     """Return the quantiles of the distribution cut off at `reach`, as shares of `reach`."""
     if abs(shape) < _NEARLY_ZERO:
         whole = -np.expm1(-reach)
-        thin: Floats = -np.log1p(-part * whole) / reach
+        thin: Floats = -np.log1p(-np.minimum(part * whole, _BELOW_ONE)) / reach
         return np.minimum(thin, 1.0)
     last = max(1 + shape * reach, 1e-12)
     whole = 1 - last ** (-1 / shape)
-    bent: Floats = np.expm1(-shape * np.log1p(-part * whole)) / (shape * reach)
+    inside = np.minimum(part * whole, _BELOW_ONE)
+    bent: Floats = np.expm1(-shape * np.log1p(-inside)) / (shape * reach)
     return np.minimum(bent, 1.0)

@@ -8,6 +8,7 @@ import pytest
 
 from syntheflow_server.domain.schema import Column
 from syntheflow_server.engine.encoding import Codec, codec_from_state, codec_to_state, fit_codec
+from syntheflow_server.engine.encoding.tails import _stretched
 
 RNG = np.random.default_rng(3)
 HEAVY = {
@@ -75,3 +76,11 @@ def test_exact_values_with_a_rare_end_keep_the_end_as_means_of_several_rows() ->
     assert (back[:30_000] == delays[:30_000]).all()
     assert 1200 < back.max() < 1300
     assert back.mean() == pytest.approx(delays.mean(), rel=0.001)
+
+
+@pytest.mark.parametrize("shape", [0.0, 0.4, -0.4])
+def test_the_far_end_of_a_long_tail_is_a_number(shape):
+    ends = _stretched(np.array([0.0, 0.5, 1.0]), shape, 3.0 if shape < 0 else 1e8)
+    assert np.isfinite(ends).all()
+    assert (ends >= 0).all()
+    assert ends.max() <= 1.0
