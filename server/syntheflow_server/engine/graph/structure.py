@@ -37,6 +37,27 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class AffinityKind(StrEnum):
+    """What puts the rows that refer by a link in order."""
+
+    LINK = "link"
+    """The parent by another link: its code, then which one it is."""
+
+    OWNER = "owner"
+    """A column that refers to the owner."""
+
+    TOKEN = "token"  # noqa: S105 - of a column, not of a user
+    """A column's first token."""
+
+
+class Affinity(_Frozen):
+    """Rows alike in this go to the same parent, but for a share of `noise` (see graph.affinity)."""
+
+    kind: AffinityKind
+    name: str
+    noise: float = 0.0
+
+
 class Link(_Frozen):
     """A reference that does not own.
 
@@ -51,6 +72,7 @@ class Link(_Frozen):
     parent: which of its columns are null all the same, and the share of such rows among
     those without parent. For COPIED, `above` counts owners to climb and `through` is the
     reference there to copy from (None: the row found there is itself the parent).
+    `affinities` say which rows get the same parent of a kind, the most telling first.
     """
 
     key: ForeignKey
@@ -69,6 +91,7 @@ class Link(_Frozen):
     within: bool = False
     above: int = 0
     through: ForeignKey | None = None
+    affinities: tuple[Affinity, ...] = ()
 
     @property
     def nullable(self) -> bool:

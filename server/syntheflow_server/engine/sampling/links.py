@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.encoding.plain import to_numbers
-from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.graph.affinity import axis_of, in_order, scattered
+from syntheflow_server.engine.graph.structure import Affinity, AffinityKind, Link, LinkKind
 from syntheflow_server.engine.keys.permute import permute
 from syntheflow_server.engine.layout import PieceKind
 from syntheflow_server.engine.sampling.agreement import (
@@ -82,12 +83,54 @@ class Resolver:
             else:
                 found = self._agreeing(frame, link) if link.shared else self._coded(frame, link)
                 source = self._source(frame, link)
+                found = self._in_order(frame, link, found, source)
                 found = found if source is None else found[source]
             if self._plan.spec.orphans and may_be_lost(self._family[frame.table], link):
                 rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"orphans {name}")
                 found = lost_rows(link, found, self._unknown(frame, link), rng)
             frame.parents[name] = found
         return frame.parents[name]
+
+    def _in_order(self, frame: Frame, link: Link, found: Ints, source: Ints | None) -> Ints:
+        """Return the parents given out anew among those of one kind: like rows to one parent.
+
+        Siblings that have the parent of the one before, whose row is `source` [n], come
+        together, so that what they leave is little.
+        """
+        index = self._plan.parents[str(link.key)]
+        rows = np.flatnonzero(found >= 0)
+        if link.fixed or not len(rows) or (source is None and not link.affinities):
+            return found
+        parents = found[rows]
+        kinds = index.codes[parents]
+        if link.shared:
+            groups = self.groups(link, link.shared).theirs[parents]
+            kinds = kinds * (int(groups.max(initial=0)) + 1) + groups
+        runs = None
+        if source is not None:
+            _, begins, run = np.unique(source[rows], return_index=True, return_inverse=True)
+            runs = begins[run]
+        told = [self._keys_of(frame, affinity) for affinity in link.affinities]
+        keys = [[key[rows] for key in keys] for keys in told]
+        noise = [affinity.noise for affinity in link.affinities]
+        place = scattered(parents, str(link.key))
+        rng = generator(self._plan.spec.seed, frame.table, frame.unit, f"order {link.key}")
+        result = found.copy()
+        result[rows] = in_order(parents, kinds, keys, noise, place, rng, runs)
+        return result
+
+    def _keys_of(self, frame: Frame, affinity: Affinity) -> tuple[Ints, ...]:
+        """Return the numbers [n] by which an affinity puts rows in order."""
+        if affinity.kind is AffinityKind.OWNER:
+            return (axis_of(self._column(frame, affinity.name)),)
+        if affinity.kind is AffinityKind.TOKEN:
+            piece = self._runtime.piece(frame.table, PieceKind.COLUMN, affinity.name)
+            return (frame.codes[:, piece.start].astype(np.int64),)
+        other = self._family[frame.table].named(affinity.name)
+        parents = self.parents(frame, other)
+        codes = self._plan.parents[affinity.name].codes
+        known = codes[np.maximum(parents, 0)] if len(codes) else np.zeros(frame.rows, np.int64)
+        return np.where(parents >= 0, known, -1), scattered(parents, affinity.name)
 
     def _source(self, frame: Frame, link: Link) -> Ints | None:
         """Return the row whose parent each row has, None if siblings hand no parents on."""

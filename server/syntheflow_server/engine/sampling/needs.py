@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from syntheflow_server.engine.graph.structure import Link, LinkKind
+from syntheflow_server.engine.graph.structure import AffinityKind, Link, LinkKind
 from syntheflow_server.engine.graph.summary import elder
 from syntheflow_server.engine.model import FittedModel, TableModel
 from syntheflow_server.engine.relations import Ref
@@ -72,6 +72,11 @@ class Needs:
         for mine in link.shared:
             self._key(link.key.parent_table, link.theirs(mine))
             self._column(link.key.child_table, mine)
+        for affinity in link.affinities:
+            if affinity.kind is AffinityKind.LINK:
+                self._index(self._family[link.key.child_table].named(affinity.name))
+            elif affinity.kind is AffinityKind.OWNER:
+                self._column(link.key.child_table, affinity.name)
 
     def _key(self, table: str, name: str) -> None:
         """Note that references read a key column: it is stored unless row numbers give it."""

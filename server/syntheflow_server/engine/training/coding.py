@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.encoding.base import Token
 from syntheflow_server.engine.graph.clusters import Codebook, Featurizer, Matrix, fit_codebook
 from syntheflow_server.engine.graph.codes import code_inputs, code_tokens
@@ -14,6 +15,7 @@ from syntheflow_server.engine.graph.joins import NULL_ROW, ORPHAN_ROW, child_cou
 from syntheflow_server.engine.graph.levels import levels
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.layout import Layout, Piece, PieceKind
+from syntheflow_server.engine.training.alike import affinities_of
 from syntheflow_server.engine.training.analysis import Analysis
 from syntheflow_server.engine.training.profiles import profiles_of, profiles_of_children, referring
 
@@ -28,6 +30,7 @@ class Coder:
 
     def __init__(
         self,
+        tables: Tables,
         analysis: Analysis,
         held: Mapping[str, Mask],
         seed: int,
@@ -35,7 +38,7 @@ class Coder:
         parts: Parts,
     ) -> None:
         """Prepare; a code stands for at least `needed` parents."""
-        self._analysis, self._held = analysis, held
+        self._tables, self._analysis, self._held = tables, analysis, held
         self._seed, self._needed, self._parts = seed, needed, parts
         self._centres: dict[str, Matrix] = {}
         self.codebooks: dict[str, Codebook] = {}
@@ -60,7 +63,7 @@ class Coder:
         for link in coded:
             self._fit_codes(link, layouts)
         for table in order:
-            layouts[table] = self._with_codes(layouts[table])
+            layouts[table] = self._with_codes(table, layouts[table])
 
     def levels(self, table: str) -> list[Piece]:
         """Return the pieces of a table's trees, encoded: the level of each row."""
@@ -175,7 +178,19 @@ class Coder:
         pair[found == ORPHAN_ROW] = (len(book.groups) + int(link.nullable), 0)
         self._parts[link.key.child_table, PieceKind.LINK, str(link.key)] = pair.astype(np.uint16)
 
-    def _with_codes(self, layout: Layout) -> Layout:
+    def _with_codes(self, table: str, layout: Layout) -> Layout:
+        """Return the layout whose links know the sizes of their codes and their affinities."""
+        if not layout.of_kind(PieceKind.LINK):
+            return layout
+        affinities = affinities_of(
+            self._analysis,
+            table,
+            self._tables[table],
+            (layout, self.gather(table, layout)),
+            self.codebooks,
+            ~self._held[table],
+            self._seed,
+        )
         pieces = []
         for piece in layout.pieces:
             if piece.kind is not PieceKind.LINK:
@@ -184,7 +199,9 @@ class Coder:
             assert piece.link is not None
             book = self.codebooks[piece.name]
             groups = len(book.groups) + piece.link.extra_groups
-            link = piece.link.model_copy(update={"groups": len(book.groups), "members": book.side})
+            sizes = {"groups": len(book.groups), "members": book.side}
+            led_by = {"affinities": affinities.get(piece.name, ())}
+            link = piece.link.model_copy(update=sizes | led_by)
             tokens = (Token(groups), Token(book.side))
             pieces.append(Piece(piece.kind, piece.name, tokens, link=link))
         return Layout.of(pieces)

@@ -82,7 +82,7 @@ class Encoder:
         self._parts: Parts = {}
         self._entities: dict[str, Rows | None] = {}
         self._hidden_values: dict[tuple[str, str], pa.Array] = {}
-        self._coder = Coder(analysis, held, seed, needed, self._parts)
+        self._coder = Coder(tables, analysis, held, seed, needed, self._parts)
         self.codebooks = self._coder.codebooks
 
     def run(self) -> dict[str, Encoded]:
