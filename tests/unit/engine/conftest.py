@@ -20,6 +20,7 @@ _KINDS = {
     "float64": SemanticType.NUMBER,
     "string": SemanticType.CATEGORY,
     "date32": SemanticType.DATE,
+    "timestamp[us]": SemanticType.DATETIME,
     "bool": SemanticType.BOOLEAN,
 }
 

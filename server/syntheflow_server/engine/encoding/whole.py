@@ -12,6 +12,8 @@ from syntheflow_server.engine.encoding.plain import from_numbers, to_numbers
 from syntheflow_server.engine.encoding.temporal import TemporalCodec
 
 Mask = npt.NDArray[np.bool_]
+_FINE = 10
+_EXACT = 2.0**53
 
 
 def to_whole(codec: Codec, values: pa.Array) -> tuple[Ints, Mask] | None:
@@ -28,9 +30,10 @@ def to_whole(codec: Codec, values: pa.Array) -> tuple[Ints, Mask] | None:
     numbers, missing = to_numbers(values, codec.name, shift=codec.shift)
     if numbers.dtype == np.int64:
         return numbers, missing
-    if codec.digits is None:
+    digits = _digits(codec)
+    if digits is None:
         return None
-    whole = np.rint(np.where(missing, 0, numbers) * 10.0**codec.digits)
+    whole = np.clip(np.rint(np.where(missing, 0, numbers) * 10.0**digits), -_EXACT, _EXACT)
     return whole.astype(np.int64), missing
 
 
@@ -38,6 +41,25 @@ def from_whole(codec: Codec, numbers: Ints, missing: Mask, kind: pa.DataType) ->
     """Return values of `kind`: the inverse of `to_whole`."""
     if not isinstance(codec, NumericCodec):
         return from_numbers(numbers, missing, kind, 0)
-    if codec.digits is not None:
-        return from_numbers(numbers / 10.0**codec.digits, missing, kind, codec.shift)
+    digits = _digits(codec)
+    if digits is not None:
+        return from_numbers(numbers / 10.0**digits, missing, kind, codec.shift)
     return from_numbers(numbers, missing, kind, codec.shift)
+
+
+def _digits(codec: NumericCodec) -> int | None:
+    """Return the decimals of a float's finest unit; None for integers, or if there are none.
+
+    A float on no grid of decimals is counted finely enough for nobody to see the grid.
+    """
+    if codec.digits is not None:
+        return codec.digits
+    lows = codec.bins.lows
+    if lows.dtype == np.int64 or not len(lows):
+        return None
+    span, most = float(lows[-1] - lows[0]), float(np.abs(lows).max())
+    if not 0 < span < np.inf:
+        return None
+    digits = _FINE - int(np.floor(np.log10(span)))
+    room = int(np.floor(np.log10(_EXACT / most)))
+    return min(digits, room) if min(digits, room) > -_FINE else None

@@ -173,11 +173,27 @@ class Sequence(_Frozen):
         bounded: npt.NDArray[np.int64] = np.minimum(last, np.maximum(self.high, first))
         return bounded
 
+    def room(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return what is kept free for so many rows to come."""
+        room = rows * self.apart * self.unit
+        open_days = 7 - len(self.closed)
+        return room if self.cycle or self.unit != self.day else -(-room * 7 // open_days)
+
+    def on_grid(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the numbers, moved up to where real ones can be: whole units from one another."""
+        return counted if self.cycle else counted + (self.high - counted) % self.unit
+
     def next(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the next place in order."""
         if self.cycle:
             return self.counted(self.told(counted) + self.day)
         return counted + self.unit
+
+    def before(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the place before in order."""
+        if self.cycle:
+            return self.counted(self.told(counted) - self.day)
+        return counted - self.unit
 
     def base(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return where the step to the next sibling begins."""
@@ -188,7 +204,8 @@ class Structure(_Frozen):
     """One table: its owner, its links and how its keys are made.
 
     `distinct` lists column sets that must be unique among the rows of one owner (the
-    owner's own columns left out); `grid` are key columns made together by row number
+    owner's own columns left out), `varied` those of links by which siblings never met, which
+    holds as long as there are parents enough; `grid` are key columns made together by row number
     but still known to the network; `telling` are surrogate keys of a table without owner
     on whose place the other columns depend; `counters` are columns that number the rows of
     one owner and order value, and from which number on; `once` says that an owner has at
@@ -211,6 +228,7 @@ class Structure(_Frozen):
     grid: tuple[str, ...] = ()
     telling: tuple[str, ...] = ()
     distinct: tuple[tuple[str, ...], ...] = ()
+    varied: tuple[tuple[str, ...], ...] = ()
     crowds: Mapping[str, tuple[tuple[int, int], ...]] = {}
     counters: Mapping[str, int] = {}
     modelled: tuple[str, ...] = ()
@@ -239,10 +257,16 @@ class Structure(_Frozen):
     @property
     def settled(self) -> tuple[Link, ...]:
         """Resolved links whose parents may yet change a key or the order of siblings."""
-        repaired = {name for names in self.distinct for name in names}
         return tuple(
-            link for link in self.resolved if link.fixed or repaired & set(link.key.child_columns)
+            link
+            for link in self.resolved
+            if link.fixed or self.repaired & set(link.key.child_columns)
         )
+
+    @property
+    def repaired(self) -> frozenset[str]:
+        """Columns that change where siblings would repeat them."""
+        return frozenset(name for names in (*self.distinct, *self.varied) for name in names)
 
 
 @dataclass(frozen=True, slots=True)

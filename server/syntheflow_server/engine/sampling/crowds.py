@@ -10,6 +10,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 _PAIR = 1 << 32
 _NEIGHBOURHOOD = 40
+_ALIKE = 1.5
 
 
 def spread_like(
@@ -36,7 +37,11 @@ def spread_like(
     place = (2 * np.arange(len(proposed)) + 1) * count // (2 * len(proposed))
     near = count // _NEIGHBOURHOOD
     if near and not exact:
-        place = np.clip(place + rng.integers(-near, near + 1, len(place)), 0, count - 1)
+        # Not from few large ones to nobody's: the sum would go to other rows than really.
+        weight = (held + 1) * 1.0
+        low = np.searchsorted(weight, weight[place] / _ALIKE)
+        high = np.searchsorted(weight, weight[place] * _ALIKE, side="right") - 1
+        place = np.clip(place + rng.integers(-near, near + 1, len(place)), low, high)
     result = np.empty(len(proposed), np.int64)
     result[np.lexsort((rng.random(len(proposed)), proposed))] = held[place]
     return result

@@ -50,7 +50,7 @@ def keeper_of(
             first = _in_season(sequence, first, base)
         else:
             first = np.minimum(first + base, np.maximum(sequence.told(_high(sequence)), base))
-    first = sequence.counted(first)
+    first = sequence.on_grid(sequence.counted(first))
     if ends is not None:
         first = _within(first, ends, rng)
     pieces = (
@@ -67,7 +67,7 @@ def keeper_of(
         beat,
     )
     if floor is not None:
-        least = sequence.counted(floor)[keeper.owner]
+        least = sequence.on_grid(sequence.counted(floor))[keeper.owner]
         keeper.first = np.maximum(keeper.first, least)
         keeper.last = np.maximum(keeper.last, keeper.first)
     if ends is not None:

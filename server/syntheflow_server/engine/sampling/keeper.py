@@ -53,7 +53,7 @@ class KeyKeeper:
         """Return the columns that resolving links and repairing keys may change."""
         model = self._units.runtime.table(table)
         structure = model.structure
-        names = {name for names in structure.distinct for name in names}
+        names = set(structure.repaired)
         for link in structure.settled:
             names |= set(link.key.child_columns)
         return names | set(model.made_by) if names else names

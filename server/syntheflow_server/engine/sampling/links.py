@@ -71,7 +71,7 @@ class Resolver:
         structure = self._runtime.model.family[frame.table]
         for link in structure.settled:
             self.parents(frame, link)
-        if structure.distinct:
+        if structure.repaired:
             settle_keys(self._runtime, self._plan, frame, self._column, self)
 
     def parents(self, frame: Frame, link: Link) -> Ints:

@@ -43,9 +43,8 @@ class Needs:
         for name in elder(self._family, table):
             self._size(name)
         structure = self._family[table]
-        keys = {name for names in structure.distinct for name in names}
         for link in structure.resolved:
-            if owner and (link.shared or keys & set(link.key.child_columns)):
+            if owner and (link.shared or structure.repaired & set(link.key.child_columns)):
                 self._size(link.key.parent_table)
 
     def _settle(self, table: str) -> None:
@@ -54,7 +53,7 @@ class Needs:
             return
         self._settled.add(table)
         structure = self._family[table]
-        repaired = {name for names in structure.distinct for name in names}
+        repaired = structure.repaired
         for link in structure.settled:
             self._index(link)
             for mine in link.key.child_columns:

@@ -66,8 +66,11 @@ class OrderKeeper:
         first = sequence.opened(ends[0][owner])
         if ends[1] is None:
             last = np.full(len(owner), _UNKNOWN)
+            # Where the siblings do not fit in before the end, the first comes earlier.
+            needed = sequence.room(count - 1)
+            first = np.minimum(first, np.maximum(sequence.high, first) - needed)
         else:
-            needed = (count - 1) * sequence.apart * sequence.unit
+            needed = sequence.room(count - 1)
             last = sequence.last(first, ends[1][owner])
             # Where the siblings do not fit in between, the last comes later ...
             end = np.maximum(sequence.high, first)
@@ -97,14 +100,15 @@ class OrderKeeper:
     def room(self, rows: Ints, before: Ints) -> Ints:
         """Return the largest step in units that leaves place for the siblings to come."""
         after = self.count[rows] - 1 - self.position[rows]
+        kept = self.sequence.room(after) // self.sequence.unit
         room = (self.last[rows] - self.sequence.base(before)) // self.sequence.unit
         if cycle := self.sequence.cycle:
             # A rare number of months is known roughly: the last sibling may go further.
             slack = np.where(after == 0, END_SLACK if cycle == MONTH else 0, 0)
-            room += slack - after * self.sequence.apart
+            room += slack - kept
             rough: Ints = np.maximum(room // cycle, 0) * cycle + cycle - 1
             return rough
-        free: Ints = np.maximum(room - after * self.sequence.apart, 0)
+        free: Ints = np.maximum(room - kept, 0)
         return free
 
     def previous(self, rows: Ints) -> Ints:
@@ -212,14 +216,28 @@ class OrderKeeper:
         return placed
 
     def _accumulate(self, rows: Ints, units: Ints) -> None:
-        """Sum the steps of neighbouring rows of one owner, going on from the row before."""
+        """Sum the steps of neighbouring rows of one owner, going on from the row before.
+
+        Where they would lead beyond the real values, all steps are shortened alike.
+        """
+        least = 1 if self.sequence.strict else 0
         starts = self.position[rows] == 0
-        amounts = np.where(starts, 0, units * self.sequence.unit)
         begins = np.flatnonzero(starts | (np.arange(len(rows)) == 0))
-        base = np.where(
-            starts[begins], self.first[rows[begins]], self.values[np.maximum(rows[begins] - 1, 0)]
-        )
-        total = np.cumsum(amounts)
         lengths = np.diff(np.append(begins, len(rows)))
-        offset = base - total[begins] + amounts[begins]
-        self.values[rows] = total + np.repeat(offset, lengths)
+        base = self.previous(rows[begins])
+        needed = np.where(starts, 0, least)
+        spare = np.where(starts, 0, units) - needed
+        left = self.count[rows[begins]] - self.position[rows[begins]]
+        room = (self.sequence.high - base) // self.sequence.unit
+        room = np.maximum(room - least * (left - starts[begins]), 0) * lengths / left
+        total = np.add.reduceat(spare, begins) if len(begins) else spare
+        shorter = np.minimum(1.0, room / np.maximum(total, 1))
+        steps = _within_parts(needed, begins, lengths)
+        steps += (_within_parts(spare, begins, lengths) * np.repeat(shorter, lengths)).astype(int)
+        self.values[rows] = np.repeat(base, lengths) + steps * self.sequence.unit
+
+
+def _within_parts(numbers: Ints, begins: Ints, lengths: Ints) -> Ints:
+    """Return the sums of `numbers` [n] up to each, from the begin of its part on."""
+    total = np.cumsum(numbers)
+    return total - np.repeat(total[begins] - numbers[begins], lengths)

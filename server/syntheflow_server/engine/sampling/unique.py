@@ -21,6 +21,7 @@ from syntheflow_server.engine.sampling.frame import Frame
 from syntheflow_server.engine.sampling.plan import SamplePlan
 from syntheflow_server.engine.sampling.rng import generator
 from syntheflow_server.engine.sampling.runtime import Runtime
+from syntheflow_server.engine.sampling.tuples import mixed, numbered, repeated, within
 
 Ints = npt.NDArray[np.int64]
 ColumnOf = Callable[[Frame, str], pa.Array]
@@ -52,13 +53,15 @@ def settle_keys(
 ) -> None:
     """Make each key of the table's `distinct` unique among its owner's rows.
 
-    Raises UnsupportedError naming table and key if no column of the key can give way.
+    Raises UnsupportedError naming table and key if no column of the key can give way; what
+    is no key, but never repeated in the real table, does so as little as can be.
     """
-    for names in runtime.model.family[frame.table].distinct:
+    structure = runtime.model.family[frame.table]
+    for names in (*structure.distinct, *structure.varied):
         keys = _Keys(runtime, plan, frame, names, column, parents)
         if keys.repeats().any():
             keys.repair()
-            if keys.repeats().any():
+            if names in structure.distinct and keys.repeats().any():
                 raise UnsupportedError(
                     f"table {frame.table!r}: no unused value is left for the key"
                     f" ({', '.join(names)}) within its owner; ask for fewer rows of it",
@@ -95,7 +98,6 @@ class _Keys:
         sequence = structure.sequence
         self.order = sequence.order if sequence and sequence.order in names else ""
         self.tied = [link for link in structure.resolved if link.fixed and self.order]
-        self.next = sequence.next if sequence else np.copy
         self.plain = [n for n in names if n not in linked and n != self.order]
         self.images = {str(link.key): self._image(link) for link in self.links}
         self.rng = generator(plan.spec.seed, frame.table, frame.unit, f"key {names}")
@@ -115,7 +117,7 @@ class _Keys:
         image = np.zeros(len(rows), np.int64)
         for name in held:
             theirs = link.key.parent_columns[columns.index(name)]
-            codes = _numbered(self.parents.key_values(table, theirs, rows))
+            codes = numbered(self.parents.key_values(table, theirs, rows))
             image = image * (int(codes.max(initial=0)) + 1) + codes
         return image
 
@@ -154,9 +156,9 @@ class _Keys:
     def _numbered(self, name: str, values: pa.Array) -> Ints:
         """Return a number for each value, the same for equal ones of existing rows."""
         if self.beside is None:
-            return _numbered(values)
+            return numbered(values)
         held = self.beside.values(name).cast(values.type)
-        codes = _numbered(combined(pa.chunked_array([held, values])))
+        codes = numbered(combined(pa.chunked_array([held, values])))
         self.beside_codes[name] = codes[: len(held)]
         return codes[len(held) :]
 
@@ -241,20 +243,31 @@ class _Keys:
     def _offers(self, link: Link, bad: Ints) -> tuple[Ints, Ints]:
         """Return rows of `bad`, and for each another row with which it may change parents."""
         parts, place = self.ids(), 1 + self.links.index(link)
-        held = np.sort(_mixed(parts))
+        held = np.sort(mixed(parts))
         other = self.rng.integers(0, self.frame.rows, (len(bad), _OFFERS))
         mine = [part[bad][:, None] for part in parts]
         theirs = [part[other] for part in parts]
         mine[place], theirs[place] = theirs[place], mine[place]
-        free = ~(_within(_mixed(mine), held) | _within(_mixed(theirs), held))
+        free = ~(within(mixed(mine), held) | within(mixed(theirs), held))
         if (groups := self._groups(link)) is not None:
             parents = self.frame.parents[str(link.key)]
             free &= groups[parents[bad]][:, None] == groups[parents[other]]
-        chosen = other[np.arange(len(bad)), free.argmax(axis=1)]
+        # Rather from one that asked for the same kind of parent.
+        kinds = self._kinds(link)
+        alike = free & (kinds[bad][:, None] == kinds[other]) if len(kinds) else free
+        chosen = other[np.arange(len(bad)), (free.astype(np.int8) + alike).argmax(axis=1)]
         some = free.any(axis=1) & ~np.isin(chosen, bad)
         bad, chosen = bad[some], chosen[some]
         chosen, once = np.unique(chosen, return_index=True)
         return bad[once], chosen
+
+    def _kinds(self, link: Link) -> Ints:
+        """Return the kind of parent that each row asked for, nothing if rows do not ask."""
+        piece = self.runtime.layout(self.frame.table).find(PieceKind.LINK, str(link.key))
+        if piece is None:
+            return np.zeros(0, np.int64)
+        group, member = self.frame.codes[:, piece.where].T.astype(np.int64)
+        return np.asarray(group * piece.tokens[1].size + member)
 
     def repeats_any(self) -> npt.NDArray[np.bool_]:
         """Return which rows share their key with any other row."""
@@ -335,13 +348,31 @@ class _Keys:
         self.frame.columns[name] = table.take(pa.array(codes))
 
     def _move_on(self) -> None:
-        """Move rows that repeat to the next place in order."""
-        assert self.frame.order is not None
-        for _ in range(self.frame.rows):
+        """Move rows that repeat to the next free place in order, or else to one before.
+
+        Places after the last real ones come only where all others are taken.
+        """
+        order = self.frame.order
+        assert order is not None
+        sequence = self.runtime.model.family[self.frame.table].sequence
+        assert sequence is not None
+        begin, low = order.copy(), order.min()
+        high = max(int(order.max()), sequence.high)
+        back, beyond = np.zeros((2, len(order)), bool)
+        for _ in range(3 * self.frame.rows):
             bad = self.repeats()
             if not bad.any():
                 break
-            self.frame.order[bad] = self.next(self.frame.order[bad])
+            order[bad] = np.where(back[bad], sequence.before(order[bad]), sequence.next(order[bad]))
+            turned = bad & ~back & ~beyond & (order > high)
+            order[turned] = sequence.before(begin[turned])
+            back |= turned
+            lost = back & (order < low)
+            order[lost] = sequence.next(np.full(lost.sum(), high))
+            back &= ~lost
+            beyond |= lost
+        if back.any() and len(self.ids()) == 2:  # only owner and place: siblings stay in order
+            order[:] = order[np.lexsort((order, self.frame.owner))]
         self.frame.columns.pop(self.order, None)
 
 
@@ -358,37 +389,3 @@ def _enough(words: pa.Array, most: int) -> pa.Array:
         every |= dict.fromkeys(f"{word}{number}" for word in known)
         number += 1
     return pa.array(every, words.type)
-
-
-def repeated(parts: list[Ints]) -> npt.NDArray[np.bool_]:
-    """Return which rows have an equal one before them; `parts` are columns of numbers."""
-    order = np.lexsort(tuple(reversed(parts)))
-    same = np.ones(max(len(order) - 1, 0), bool)
-    for part in parts:
-        ordered = part[order]
-        same &= ordered[1:] == ordered[:-1]
-    result = np.zeros(len(order), bool)
-    result[order[1:]] = same
-    return result
-
-
-def _mixed(parts: list[Ints]) -> npt.NDArray[np.uint64]:
-    """Return one number for what all parts, of shapes that go together, say."""
-    mixed = np.zeros(1, np.uint64)
-    for part in parts:
-        mixed = (mixed ^ part.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-        mixed = mixed ^ (mixed >> np.uint64(29))
-    return mixed
-
-
-def _within(numbers: npt.NDArray[np.uint64], held: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
-    """Return which numbers are among the sorted `held`."""
-    place = np.minimum(np.searchsorted(held, numbers), len(held) - 1)
-    found: npt.NDArray[np.bool_] = held[place] == numbers
-    return found
-
-
-def _numbered(values: pa.Array) -> Ints:
-    coded = values.dictionary_encode(null_encoding="encode").indices
-    codes: Ints = coded.to_numpy(zero_copy_only=False)
-    return codes.astype(np.int64)

@@ -266,7 +266,7 @@ def made_key(
 def settles(family: Family, table: str) -> bool:
     """Return whether resolving links and repairing keys may change a table's columns."""
     structure = family[table]
-    return bool(structure.distinct) or any(link.fixed for link in structure.resolved)
+    return bool(structure.repaired) or any(link.fixed for link in structure.resolved)
 
 
 def link_of(model: TableModel, name: str) -> Link | None:

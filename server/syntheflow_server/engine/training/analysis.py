@@ -30,6 +30,7 @@ from syntheflow_server.engine.training.links import (
 )
 from syntheflow_server.engine.training.orphans import lent, orphan_keys
 from syntheflow_server.engine.training.siblings import find_sequence, order_numbers
+from syntheflow_server.engine.training.varied import never_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +164,9 @@ def _structure(
         distinct = tuple(key for key in distinct if not any(t <= set(key) for t in told))
     unmodelled = {*surrogate, *per_owner, *resolved, order, *counters}
     unmodelled |= set(owner.child_columns) if owner else set()
+    varied: tuple[tuple[str, ...], ...] = ()
+    if owner and not roles.once:
+        varied = never_shared(links, references, references[owner], distinct)
     return Structure(
         table=name,
         rows=rows[name],
@@ -175,6 +179,7 @@ def _structure(
         grid=roles.grid,
         telling=roles.telling,
         distinct=distinct,
+        varied=varied,
         counters=counters,
         modelled=tuple(c for c in table.column_names if c not in unmodelled),
     )

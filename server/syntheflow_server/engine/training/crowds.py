@@ -16,6 +16,7 @@ from syntheflow_server.engine.training.analysis import Analysis, children_of
 Crowd = tuple[tuple[int, int], ...]
 _FEW_PARENTS = 100
 _TREE_ROWS = 1000
+_WIDER = 2
 
 
 def with_crowds(family: Family, analysis: Analysis, needed: int) -> Family:
@@ -81,6 +82,8 @@ def _smoothed(values: Rows, rows: Rows, needed: int) -> Rows:
     means = np.array([(values[a:b] * rows[a:b]).sum() for a, b in parts]) / sizes
     below = np.diff(means, prepend=min(means[0], 0))
     gaps = np.minimum(below, np.append(below[1:], below[-1]))
+    # Three owners of nearly all rows are alike: no reason to make them unequal.
+    gaps = np.minimum(gaps, [_WIDER * (values[b - 1] - values[a]) for a, b in parts])
     found = []
     for (start, end), size, mean, gap in zip(parts, sizes, means, gaps, strict=True):
         even = (np.arange(size) + 0.5) / size - 0.5

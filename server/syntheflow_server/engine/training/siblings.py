@@ -19,7 +19,9 @@ from syntheflow_server.engine.graph.structure import Sequence
 _FEW_PAIRS = 20
 _HOLDERS = 3
 _LONG_MEAN = 200
-_LONG_MOST = 1000
+_LONG_MOST = 5000
+_LONGEST_MEAN = 2000
+_FEW_SERIES = 20
 _COUNTED_MEAN = 1.2
 _APART = 0.5
 _APART_NUMBER = 0.8
@@ -63,7 +65,7 @@ def find_sequence(
     counts = counts[counts > 0]
     if not len(counts):
         return None
-    long = bool(counts.mean() > _LONG_MEAN or counts.max() > _LONG_MOST)
+    long = _is_long(counts, len(table.columns) - len(key) - 1)
     best: tuple[tuple[bool, bool, float, float], str, npt.NDArray[np.int64]] | None = None
     for name in candidates:
         numbers = order_numbers(source, name)
@@ -98,6 +100,20 @@ def find_sequence(
             pace=0 if cycle or backward or long else _pace(counted, owners, unit),
         )
     return Sequence(long=long) if counts.mean() >= _COUNTED_MEAN else None
+
+
+def _is_long(counts: npt.NDArray[np.int64], others: int) -> bool:
+    """Return whether siblings are made at once; `counts` are the owners' numbers of rows.
+
+    Made one after another they take as many steps as the longest series has rows. Rows
+    that know the ones before are also less like real ones, each by itself: few series show
+    too little of how `others`, the columns beside the order, go together after all that
+    can come before. Many series are worth it.
+    """
+    series = float(counts.sum() ** 2 / (counts.astype(np.float64) ** 2).sum())
+    few = series < _FEW_SERIES and others > 1
+    mean = _LONG_MEAN if few else _LONGEST_MEAN
+    return bool(counts.mean() > mean or counts.max() > _LONG_MOST)
 
 
 def _day_of(source: TableSource, name: str) -> int:

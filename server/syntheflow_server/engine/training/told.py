@@ -18,6 +18,8 @@ def told_keys(structure: Structure, analysis: Analysis, *, orphans: bool) -> tup
         told.append(f"{_listed(structure.grid)} are places of a grid, each taken once")
     for names in structure.distinct:
         told.append(f"{_listed(names)} never comes twice with one owner")
+    for names in structure.varied:
+        told.append(f"{_listed(names)} never leads twice to the same row with one owner")
     if structure.kept:
         told.append("the table comes out as it is")
     return tuple(told)

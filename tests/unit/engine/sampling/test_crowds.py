@@ -56,6 +56,14 @@ def test_among_many_rows_no_number_of_a_few_is_told():
     assert np.abs(np.sort(numbers) - spread).max() <= 600
 
 
+def test_three_owners_of_all_rows_stay_three_and_alike():
+    told = crowd_of(np.array([0] * 1500 + [683, 684, 683]), 3)
+    made = spread_like(told, np.arange(1503), np.random.default_rng(0))
+    assert (made > 0).sum() == 3
+    assert abs(made.sum() - 2050) < 10
+    assert made.max() < 700
+
+
 def test_a_tree_keeps_level_and_degree_together():
     depth, degrees = np.array([0, 1, 1, 2]), np.array([2, 1, 0, 0])
     told = tree_crowd(depth, degrees, 3)
