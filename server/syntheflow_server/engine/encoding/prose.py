@@ -56,7 +56,7 @@ class Prose:
         `whose` are the entities of the texts, None where each is its own.
         """
         split = [text.split() for text in texts]
-        rows = Counter(word for words in split for word in set(words))
+        rows = Counter(word for words in split for word in dict.fromkeys(words))
         held = rows if whose is None else _holders(split, whose)
         kept = [word for word, _ in rows.most_common(_VOCABULARY) if held[word] >= needed]
         index = {word: i for i, word in enumerate(kept)}

@@ -26,7 +26,7 @@ Whose = Sequence[int] | None
 
 def holders_of(words: Iterable[str], whose: Iterable[int]) -> Counter[str]:
     """Return how many different entities hold each word."""
-    return Counter(word for word, _ in set(zip(words, whose, strict=True)))
+    return Counter(word for word, _ in dict.fromkeys(zip(words, whose, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

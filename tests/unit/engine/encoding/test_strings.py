@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from syntheflow_server.domain.schema import Column
 from syntheflow_server.engine.encoding import Codec, codec_from_state, codec_to_state, fit_codec
+from syntheflow_server.engine.encoding.prose import Prose
 
 RNG = np.random.default_rng(11)
 FIRST = ["Ana", "Ben", "Eva", "Noah", "Mia", "Zoë"]
@@ -130,3 +131,9 @@ def test_words_of_free_text_keep_their_frequency_and_the_last_ones_end_it() -> N
 def test_no_composed_string_is_longer_than_a_length_that_rows_are_cut_to() -> None:
     real = [" ".join(surname() for _ in range(RNG.integers(1, 12)))[:60] for _ in range(500)]
     assert max(map(len, made(fitted(real), real))) == 60
+
+
+def test_words_stand_in_the_order_of_the_texts_whatever_the_process() -> None:
+    words = [f"w{place}" for place in range(12)]
+    prose = Prose.fit([" ".join(words)] * 5, 3)
+    assert prose.vocabulary.tolist() == words
