@@ -78,3 +78,16 @@ def test_a_tree_keeps_level_and_degree_together():
         (2, 0),
     ]
     assert (levels[1], levels[0]) == (0, 2)
+
+
+def test_three_giants_among_many_without_children_stay_three() -> None:
+    real = [(0, 1400), (8700, 3)]
+    made = spread_like(real, np.arange(1403), np.random.default_rng(0))
+    assert (made > 0).sum() == 3
+
+
+def test_many_rows_get_new_numbers_of_the_same_shape() -> None:
+    real = [(number, 1) for number in range(100, 500)]
+    made = spread_like(real, np.arange(400), np.random.default_rng(0))
+    assert sorted(made.tolist()) != list(range(100, 500))
+    assert np.abs(np.sort(made) - np.arange(100, 500)).max() < 20

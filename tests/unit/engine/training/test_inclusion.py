@@ -101,5 +101,5 @@ def test_the_number_of_seasons_and_their_span_fit(model: FittedModel) -> None:
             years.setdefault(row["player"], []).append(row["year"])
         return float(np.mean([len(set(own)) <= max(own) - min(own) for own in years.values()]))
 
-    assert gaps({"seasons": league()[1]["seasons"]._table}) == 0  # noqa: SLF001 - the test's own data
+    assert gaps({"seasons": league()[1]["seasons"]._table}) == 0
     assert gaps(generate(model, seed=4)) < 0.35
