@@ -34,10 +34,15 @@ def with_inclusions(schema: Schema, tables: Tables) -> Schema:
     becomes the lower table's owner. Nobody but the engine sees it.
     """
     found: list[ForeignKey] = []
+    unique: dict[tuple[str, frozenset[str]], bool] = {}
     for key, owners in _candidates(schema):
         turned = (key.parent_table, key.child_table)
         known = {(other.child_table, other.parent_table) for other in found}
-        if turned not in known and _holds(key, owners, tables):
+        # Few columns are unique: with many tables this leaves few pairs to look at.
+        above = key.parent_table, frozenset(key.parent_columns)
+        if above not in unique:
+            unique[above] = _unique(tables[key.parent_table], key.parent_columns)
+        if turned not in known and unique[above] and _holds(key, owners, tables):
             found.append(key)
     if not found:
         return schema
@@ -115,6 +120,20 @@ def _holds(key: ForeignKey, owners: int, tables: Tables) -> bool:
     if (known[1:] == known[:-1]).any() or not _inside(lower, known).all():
         return False
     return _unlikely(key, owners, above, below, known)
+
+
+def _unique(table: TableSource, columns: tuple[str, ...]) -> bool:
+    """Return whether no two rows hold the same in all `columns`, and none is missing."""
+    parts = []
+    for name in columns:
+        values = combined(table.column(name))
+        if values.null_count:
+            return False
+        codes = values.dictionary_encode()
+        indices = codes.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        parts.append((indices, len(codes.dictionary)))
+    rows = np.sort(_joined(parts))
+    return not (rows[1:] == rows[:-1]).any()
 
 
 def _unlikely(
