@@ -175,9 +175,10 @@ class Sequence(_Frozen):
 
     def room(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return what is kept free for so many rows to come."""
-        room = rows * self.apart * self.unit
-        open_days = 7 - len(self.closed)
-        return room if self.cycle or self.unit != self.day else -(-room * 7 // open_days)
+        units = rows * self.apart
+        if self.unit == self.day and not self.cycle:
+            units = -(-units * 7 // (7 - len(self.closed)))
+        return units * self.unit
 
     def on_grid(self, counted: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the numbers, moved up to where real ones can be: whole units from one another."""
