@@ -70,17 +70,21 @@ def choose_owners(
     keep: Collection[str] = (),
     *,
     orphans: bool = False,
+    panels: Collection[ForeignKey] = (),
 ) -> Forest:
     """Return the forest for `schema`; `references` are the resolved parent rows.
 
     A reference may own only if no training row lacks it: every child row needs an
     owner to be made. Few rows whose owner does not exist are overlooked, unless such
-    `orphans` are to be made again. Nobody owns tables to `keep`. Greedy by rank (see
+    `orphans` are to be made again. Nobody owns tables to `keep`. By the references `panels`
+    rows are series of their parents, who own them however few they are. Greedy by rank (see
     `_rank`), never closing a cycle.
     """
     most = 0.0 if orphans else _MOST_ORPHANS
     made = [key for key in schema.foreign_keys if key.child_table not in keep]
-    keys = [key for key in made if _may_own(schema, key, references[key], rows, most)]
+    keys = [
+        key for key in made if _may_own(schema, key, references[key], rows, most, key in panels)
+    ]
     keys.sort(key=lambda key: _rank(schema, key, references[key], rows), reverse=True)
     owners: dict[str, ForeignKey] = {}
     for key in keys:
@@ -91,7 +95,12 @@ def choose_owners(
 
 
 def _may_own(
-    schema: Schema, key: ForeignKey, found: Rows, rows: Mapping[str, int], most_orphans: float
+    schema: Schema,
+    key: ForeignKey,
+    found: Rows,
+    rows: Mapping[str, int],
+    most_orphans: float,
+    panel: bool,  # noqa: FBT001 - a fact like the others
 ) -> bool:
     """Return True if all rows have this parent and its counts are enough to learn from.
 
@@ -107,10 +116,10 @@ def _may_own(
     if float((found == ORPHAN_ROW).mean()) > most_orphans:
         return False
     parents, own = rows[key.parent_table], np.bincount(found[found >= 0]).astype(np.float64)
-    if parents < _FEW_FOR_HUB and _is_hub(schema, key):
+    if not panel and parents < _FEW_FOR_HUB and _is_hub(schema, key):
         return False
     # The rows of a few large owners would all turn out like theirs, whoever they are.
-    spread = own.sum() ** 2 >= min(_SPREAD, _HALF * parents) * (own**2).sum()
+    spread = panel or own.sum() ** 2 >= min(_SPREAD, _HALF * parents) * (own**2).sum()
     enough = parents >= _FEW_PARENTS and (own > 0).sum() >= _HALF * parents
     return bool(spread and enough) and rows[key.child_table] <= _MANY_CHILDREN * parents
 

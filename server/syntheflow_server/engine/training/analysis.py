@@ -29,6 +29,7 @@ from syntheflow_server.engine.training.links import (
     unique_keys,
 )
 from syntheflow_server.engine.training.orphans import lent, orphan_keys
+from syntheflow_server.engine.training.panels import find_panels
 from syntheflow_server.engine.training.siblings import find_sequence, order_numbers
 from syntheflow_server.engine.training.varied import never_shared
 
@@ -71,7 +72,14 @@ def analyse(
     rows = {table.name: tables[table.name].num_rows for table in schema.tables}
     references = {key: parent_rows(key, tables) for key in schema.foreign_keys}
     lost = {key: int((found == ORPHAN_ROW).sum()) for key, found in references.items()}
-    forest = choose_owners(schema, references, rows, keep, orphans=orphans)
+    forest = choose_owners(
+        schema,
+        references,
+        rows,
+        keep,
+        orphans=orphans,
+        panels=find_panels(schema, tables, references),
+    )
     strays = {
         name: references[key] == ORPHAN_ROW for name, key in forest.owner_keys.items() if lost[key]
     }

@@ -17,6 +17,7 @@ from syntheflow_server.domain.tables import Tables
 from syntheflow_server.engine.graph.joins import Rows, parent_rows
 from syntheflow_server.engine.graph.ownership import Forest, choose_owners
 from syntheflow_server.engine.sampling.rng import generator
+from syntheflow_server.engine.training.panels import find_panels
 
 Mask = npt.NDArray[np.bool_]
 _FREE_SHARE = 0.5
@@ -48,7 +49,8 @@ def thin_families(
     if not large:
         return {}
     references = {key: parent_rows(key, tables) for key in schema.foreign_keys}
-    forest = choose_owners(schema, references, rows, keep)
+    panels = find_panels(schema, tables, references)
+    forest = choose_owners(schema, references, rows, keep, panels=panels)
     parts: dict[str, Part] = {}
     for root in sorted({forest.root_of(name) for name in large} - set(keep)):
         names = forest.family_of(root)
@@ -59,7 +61,7 @@ def thin_families(
         if any(_leaves(key, names, entity, references, forest) for key in references):
             continue
         found = _chosen(root, entity, most, chance)
-        if _same_owners(schema, references, rows, keep, forest, found):
+        if _same_owners(schema, references, rows, keep, forest, found, panels):
             parts |= found
     return parts
 
@@ -129,11 +131,12 @@ def _same_owners(
     keep: Collection[str],
     forest: Forest,
     parts: Mapping[str, Part],
+    panels: Collection[ForeignKey],
 ) -> bool:
     """Return whether the rows that teach give each table the owner that all rows give it."""
     fewer = dict(rows) | {name: len(part.teaching) for name, part in parts.items()}
     seen = dict(_restricted(references, rows, parts))
-    return choose_owners(schema, seen, fewer, keep).owner_keys == forest.owner_keys
+    return choose_owners(schema, seen, fewer, keep, panels=panels).owner_keys == forest.owner_keys
 
 
 def _restricted(

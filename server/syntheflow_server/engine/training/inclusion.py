@@ -19,6 +19,7 @@ from syntheflow_server.domain.tables import Tables, TableSource
 from syntheflow_server.engine.encoding.base import combined
 from syntheflow_server.engine.graph.joins import Rows, parent_rows
 from syntheflow_server.engine.graph.ownership import choose_owners
+from syntheflow_server.engine.training.panels import find_panels
 
 _FEW_ROWS = 20
 _SHUFFLES = 3
@@ -210,7 +211,9 @@ def _owning(schema: Schema, tables: Tables, found: list[ForeignKey]) -> tuple[Fo
     """Return those of `found` that own in the forest, by a key that their table can keep unique."""
     references = {key: parent_rows(key, tables) for key in schema.foreign_keys}
     rows = {table.name: tables[table.name].num_rows for table in schema.tables}
-    owners: Mapping[str, ForeignKey] = choose_owners(schema, references, rows).owner_keys
+    owners: Mapping[str, ForeignKey] = choose_owners(
+        schema, references, rows, panels=find_panels(schema, tables, references)
+    ).owner_keys
     kept = []
     for key in found:
         if owners.get(key.child_table) != key:
