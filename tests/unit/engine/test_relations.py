@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.tables import MemoryTable
 from syntheflow_server.engine.graph.joins import NULL_ROW, ORPHAN_ROW, parent_rows
 from syntheflow_server.engine.graph.levels import levels
@@ -112,15 +111,21 @@ def test_an_empty_table_stays_empty_and_an_empty_column_empty(rows):
     assert rows["shop"]["customer"]["phone"].null_count == len(rows["shop"]["customer"])
 
 
-def test_references_that_fill_one_column_independently_are_refused_by_name(make):
-    left = pa.table({"a": [1, 2], "b": [1, 2]})
-    child = pa.table({"id": [1, 2, 3], "a": [1, 1, 2], "b": [1, 1, 2], "c": [1, 1, 2]})
+def test_references_that_share_a_column_agree_in_it(make):
+    pairs = pa.table({"a": [1, 1, 2, 2, 3], "b": [1, 2, 1, 2, 3]})
+    place = np.arange(60) % 5
+    left, right = (pairs.take(place).column(name) for name in ("a", "b"))
+    child = pa.table({"id": np.arange(60), "a": left, "b": right, "c": right})
     made = make.world(
-        {"left": (left, "a, b"), "right": (left, "a, b"), "child": (child, "id")},
+        {"left": (pairs, "a, b"), "right": (pairs, "a, b"), "child": (child, "id")},
         ["child(a, b) -> left(a, b)", "child(b, c) -> right(a, b)"],
     )
-    with pytest.raises(UnsupportedError, match=r"child\(b, c\)"):
-        make.learn(made)
+    rows = make.generate(make.learn(made))
+    for table, mine in (("left", ("a", "b")), ("right", ("b", "c"))):
+        keys = {tuple(row.values()) for row in rows[table].to_pylist()}
+        held = rows["child"].select(mine).to_pylist()
+        assert len(held) == 60
+        assert all(tuple(row.values()) in keys for row in held)
 
 
 def test_a_key_that_an_owner_outside_it_tells_apart_is_unique(make):
