@@ -25,6 +25,8 @@ from syntheflow_server.engine.settings import FitSettings
 from syntheflow_server.engine.support import Keeper, Support
 
 _UNIT_ROWS = 16_384
+_APART = 4
+_GIANT = 16_384
 _FAMILY_ROWS = 64_000
 _FEWEST_ROOTS = 1024
 
@@ -125,9 +127,21 @@ class FittedModel:
         alone = not self.family.owned_by(table)
         if not alone:
             least = 2 if everything > _UNIT_ROWS else 1
-            return -(-rows // max(least, -(-everything // _FAMILY_ROWS)))
+            # Where a few rows own most others, two of them should seldom share a unit.
+            least = max(least, -(-everything // _FAMILY_ROWS), _APART * self._giants(table))
+            return -(-rows // least)
         block = max(1, int(_UNIT_ROWS * rows / max(everything, 1)))
         return min(block, max(_FEWEST_ROOTS, 1 << (rows - 1).bit_length()))
+
+    def _giants(self, table: str) -> int:
+        """Return how many rows of `table` own a good part of what a unit should hold."""
+        found = 0
+        for child in self.family.owned_by(table):
+            below = sum(self.family[name].rows for name in self.family.below(child))
+            each = below / max(1, self.family[child].rows)
+            crowd = self.family[table].crowds.get(child, ())
+            found = max(found, sum(rows for count, rows in crowd if count * each > _GIANT))
+        return found
 
     def save(self, directory: Path) -> None:
         """Write the artefact (safetensors and JSON only) into an existing directory."""
