@@ -117,10 +117,10 @@ def test_a_killed_training_process_is_a_failed_job(server, channel):
     before = resources(channel)
     workers = set(children(server.pid))
     job = train(channel, "killed")
-    working(channel, job)
-    for pid, process in children(server.pid).items():
-        if pid not in workers:
-            process.kill()
+    eventually(lambda: set(children(server.pid)) - workers, what="the training process")
+    victims = [process for pid, process in children(server.pid).items() if pid not in workers]
+    for process in victims:
+        process.kill()
     last = ended(channel, job, within=20)
     assert last.state == job_service_pb2.JOB_STATE_FAILED
     assert last.error.message
