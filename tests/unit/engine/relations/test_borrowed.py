@@ -36,7 +36,7 @@ def trade() -> World:
 
 @pytest.fixture(scope="module")
 def model() -> FittedModel:
-    return learn(trade())
+    return learn(trade(), time_limit_seconds=None)
 
 
 def test_most_lines_have_the_price_of_their_product(model: FittedModel) -> None:

@@ -53,7 +53,7 @@ def league(*, strays: bool = False) -> World:
 
 @pytest.fixture(scope="module")
 def model() -> FittedModel:
-    return learn(league())
+    return learn(league(), time_limit_seconds=None)
 
 
 def test_roles_hang_under_seasons_though_no_key_says_so() -> None:
