@@ -11,7 +11,7 @@ from syntheflow.values import Fragment
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_TABLE, _FIRST_ROW, _ROW_COUNT, _DATA = 0x0A, 0x10, 0x18, 0x22
+_TABLE, _FIRST_ROW, _ROW_COUNT, _DATA, _FILE = 0x0A, 0x10, 0x18, 0x22, 0x2A
 
 
 def parse_fragment(wire: bytes) -> Fragment:
@@ -20,15 +20,18 @@ def parse_fragment(wire: bytes) -> Fragment:
     Reads protobuf's wire format by hand, which halves the client's work on wide
     streams; anything unusual is left to the generated code.
     """
-    table, first_row, row_count, data = "", 0, 0, memoryview(b"")
+    table, first_row, row_count, data, file = "", 0, 0, memoryview(b""), ""
     at, end = 0, len(wire)
     while at < end:
         tag = wire[at]
-        if tag not in {_TABLE, _FIRST_ROW, _ROW_COUNT, _DATA}:
+        if tag not in {_TABLE, _FIRST_ROW, _ROW_COUNT, _DATA, _FILE}:
             return _parse_any(wire)
         number, at = _varint(wire, at + 1)
         if tag == _TABLE:
             table = wire[at : at + number].decode()
+            at += number
+        elif tag == _FILE:
+            file = wire[at : at + number].decode()
             at += number
         elif tag == _FIRST_ROW:
             first_row = number
@@ -37,7 +40,7 @@ def parse_fragment(wire: bytes) -> Fragment:
         else:
             data = memoryview(wire)[at : at + number]
             at += number
-    return Fragment(table=table, first_row=first_row, row_count=row_count, data=data)
+    return Fragment(table=table, first_row=first_row, row_count=row_count, data=data, file=file)
 
 
 def _varint(wire: bytes, at: int) -> tuple[int, int]:
@@ -58,6 +61,7 @@ def _parse_any(wire: bytes) -> Fragment:
         first_row=message.first_row,
         row_count=message.row_count,
         data=message.data,
+        file=message.file,
     )
 
 

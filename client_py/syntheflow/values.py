@@ -266,14 +266,16 @@ class Report(Resource):
 class Fragment:
     """A piece of one table: `row_count` rows from row `first_row` on.
 
-    The data of one table's fragments, joined in order, are one Arrow IPC stream (or
-    one file of the format asked). `data` is any bytes-like value.
+    The data of one file's fragments, joined in order, are that file: in Arrow one IPC
+    stream a table. `table` is empty where they belong to no table alone. `data` is any
+    bytes-like value.
     """
 
     table: str
     first_row: int
     row_count: int
     data: bytes | memoryview = field(repr=False)
+    file: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ from syntheflow_server.domain.resources import (
     TableSummary,
 )
 from syntheflow_server.domain.schema import Column, ForeignKey, Schema, SemanticType, Table
-from syntheflow_server.export import encoder
-from syntheflow_server.jobs.assembly import Assembly
+from syntheflow_server.export import ENCODERS, Target
+from syntheflow_server.jobs.assembly import assembly
 from syntheflow_server.jobs.readiness import Readiness
 from syntheflow_server.jobs.requests import Chunk, GenerationSpec, StagedUpload
 from syntheflow_server.jobs.sampling import RAW, Piece
@@ -311,9 +311,23 @@ class ScriptedService:
     async def _stream(
         self, schema: Schema, windows: dict[str, tuple[int, int]], form: str
     ) -> AsyncIterator[Chunk]:
-        assembly = Assembly(form, {table: schema.table(table).arrow for table in windows})
-        for chunk in assembly.begin():
-            yield chunk
+        target = Target(schema, tuple(windows))
+        made = assembly(form, target)
+        try:
+            for chunk in await made.begin():
+                yield chunk
+            async for table, row, batch in self._units(schema, windows):
+                pieces = _pieces(made.unit_format, target, table, row, batch)
+                async for chunk in made.add(pieces):
+                    yield chunk
+            for chunk in await made.end():
+                yield chunk
+        finally:
+            await made.close()
+
+    async def _units(
+        self, schema: Schema, windows: dict[str, tuple[int, int]]
+    ) -> AsyncIterator[tuple[str, int, pa.RecordBatch]]:
         for table, (first, count) in windows.items():
             row, end = first, 2**62 if self.endless else first + count
             while row < end:
@@ -322,21 +336,19 @@ class ScriptedService:
                     raise self.fail["cut"][0]
                 # Rows cross in units: a window that begins within one gives its rest.
                 size = min(UNIT - row % UNIT, end - row)
-                batch = rows(schema.table(table), row, size)
-                async for chunk in assembly.add(_pieces(assembly.unit_format, table, row, batch)):
-                    yield chunk
+                yield table, row, rows(schema.table(table), row, size)
                 row += size
                 await asyncio.sleep(0)
-        for chunk in await assembly.end():
-            yield chunk
 
 
-def _pieces(form: str, table: str, first_row: int, batch: pa.RecordBatch) -> list[Piece]:
+def _pieces(
+    form: str, target: Target, table: str, first_row: int, batch: pa.RecordBatch
+) -> list[Piece]:
     """What a worker would send for one unit of one table."""
     if form == RAW:
         return [Piece(table, first_row, batch.num_rows, batch.serialize().to_pybytes())]
     made: list[Piece] = []
-    for data, complete in encoder(form, batch.schema).pieces(batch, first=first_row == 0):
+    for data, complete in ENCODERS[form](target, table).pieces(batch, first=first_row == 0):
         made.append(Piece(table, first_row, complete, data))
         first_row += complete
     return made

@@ -8,18 +8,29 @@ from typing import ClassVar as _ClassVar, Iterable as _Iterable, Mapping as _Map
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class TableSummary(_message.Message):
-    __slots__ = ("name", "rows", "bytes", "file_name", "findings")
+    __slots__ = ("name", "rows", "bytes", "file_name", "findings", "read_as", "rejected_rows")
+    class ReadAsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    READ_AS_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_ROWS_FIELD_NUMBER: _ClassVar[int]
     name: str
     rows: int
     bytes: int
     file_name: str
     findings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., rows: _Optional[int] = ..., bytes: _Optional[int] = ..., file_name: _Optional[str] = ..., findings: _Optional[_Iterable[str]] = ...) -> None: ...
+    read_as: _containers.ScalarMap[str, str]
+    rejected_rows: int
+    def __init__(self, name: _Optional[str] = ..., rows: _Optional[int] = ..., bytes: _Optional[int] = ..., file_name: _Optional[str] = ..., findings: _Optional[_Iterable[str]] = ..., read_as: _Optional[_Mapping[str, str]] = ..., rejected_rows: _Optional[int] = ...) -> None: ...
 
 class Dataset(_message.Message):
     __slots__ = ("name", "create_time", "update_time", "schema", "tables", "etag")

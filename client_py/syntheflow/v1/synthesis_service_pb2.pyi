@@ -244,16 +244,18 @@ class GenerateRequest(_message.Message):
     def __init__(self, model: _Optional[str] = ..., seed: _Optional[int] = ..., scale: _Optional[float] = ..., rows: _Optional[_Iterable[_Union[TableRows, _Mapping]]] = ..., tables: _Optional[_Iterable[str]] = ..., range: _Optional[_Union[RowRange, _Mapping]] = ..., format: _Optional[_Union[Format, str]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., temperature: _Optional[float] = ..., completions: _Optional[_Iterable[_Union[Completion, _Mapping]]] = ..., existing: _Optional[_Iterable[_Union[Existing, _Mapping]]] = ..., orphans: bool = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
-    __slots__ = ("table", "first_row", "row_count", "data")
+    __slots__ = ("table", "first_row", "row_count", "data", "file")
     TABLE_FIELD_NUMBER: _ClassVar[int]
     FIRST_ROW_FIELD_NUMBER: _ClassVar[int]
     ROW_COUNT_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
     table: str
     first_row: int
     row_count: int
     data: bytes
-    def __init__(self, table: _Optional[str] = ..., first_row: _Optional[int] = ..., row_count: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
+    file: str
+    def __init__(self, table: _Optional[str] = ..., first_row: _Optional[int] = ..., row_count: _Optional[int] = ..., data: _Optional[bytes] = ..., file: _Optional[str] = ...) -> None: ...
 
 class ValidateRequest(_message.Message):
     __slots__ = ("model", "seed", "request_id")

@@ -22,6 +22,8 @@ class ColumnHint(_Frozen):
     type: str = ""
     semantic_type: SemanticType | None = None
     nullable: bool = False
+    native_type: str = ""
+    identity: bool = False
 
 
 class TableHint(_Frozen):
@@ -30,6 +32,8 @@ class TableHint(_Frozen):
     name: str
     columns: tuple[ColumnHint, ...] = ()
     primary_key: tuple[str, ...] = ()
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    checks: tuple[str, ...] = ()
 
 
 class SchemaHint(_Frozen):
@@ -37,3 +41,4 @@ class SchemaHint(_Frozen):
 
     tables: tuple[TableHint, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
+    dialect: str = ""

@@ -21,7 +21,11 @@ class Resource(BaseModel):
 
 
 class TableSummary(BaseModel):
-    """Facts about one stored table; `findings` say how its file was read."""
+    """Facts about one stored table; `findings` say how its file was read.
+
+    `read_as` are the settings that the reader used, guessed or said, by the names of
+    ReadOptions; `rejected_rows` were left out as bad.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,6 +34,8 @@ class TableSummary(BaseModel):
     bytes: int
     file_name: str = ""
     findings: tuple[str, ...] = ()
+    read_as: dict[str, str] = Field(default_factory=dict)
+    rejected_rows: int = 0
 
 
 class Dataset(Resource):

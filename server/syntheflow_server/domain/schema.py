@@ -62,12 +62,19 @@ class _Frozen(BaseModel):
 
 
 class Column(_Frozen):
-    """One column: `type` is the stored Arrow type, `semantic_type` its meaning."""
+    """One column: `type` is the stored Arrow type, `semantic_type` its meaning.
+
+    `native_type` is its type in the database that it came from, in the words of the
+    schema's `dialect` ("character varying(40)"); `identity` says that the database
+    numbers new rows there by itself.
+    """
 
     name: str
     type: str
     semantic_type: SemanticType
     nullable: bool = True
+    native_type: str = ""
+    identity: bool = False
 
     @property
     def arrow(self) -> pa.DataType:
@@ -76,11 +83,17 @@ class Column(_Frozen):
 
 
 class Table(_Frozen):
-    """One table with its columns in their original order."""
+    """One table with its columns in their original order.
+
+    `unique_keys` are the columns of each UNIQUE constraint, `checks` the conditions of
+    CHECK constraints in the schema's dialect; both are what a database declared.
+    """
 
     name: str
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ()
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    checks: tuple[str, ...] = ()
 
     def column(self, name: str) -> Column:
         """Return the column called `name`; KeyError if there is none."""
@@ -114,10 +127,11 @@ class ForeignKey(_Frozen):
 
 
 class Schema(_Frozen):
-    """Tables and references of a dataset."""
+    """Tables and references of a dataset; `dialect` is of the database it came from, or empty."""
 
     tables: tuple[Table, ...]
     foreign_keys: tuple[ForeignKey, ...] = ()
+    dialect: str = ""
 
     def table(self, name: str) -> Table:
         """Return the table called `name`; KeyError if there is none."""

@@ -1,43 +1,63 @@
-"""Rows out: one encoder per format turns Arrow batches into the bytes of a stream.
+"""Rows out: one module per format turns Arrow batches into the bytes of files.
 
-An encoder's `begin()`, then the pieces of each `batch`, then `end()` are one file (or
-one Arrow IPC stream) of one table.
+There are two kinds of formats. Encoders turn each batch into bytes on its own, in any
+process; books need all rows of a file in one place. Either tells for each part which file
+it belongs to.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pyarrow as pa
-
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.export.arrow_stream import ArrowEncoder
-from syntheflow_server.export.base import MAX_PIECE, TARGET_PIECE, Encoder, Piece, split
+from syntheflow_server.export.base import (
+    MAX_PIECE,
+    TARGET_PIECE,
+    Book,
+    Encoder,
+    FilePart,
+    Piece,
+    Target,
+    file_stem,
+    split,
+)
 from syntheflow_server.export.csv_text import CsvEncoder
 from syntheflow_server.export.json_text import JsonEncoder, JsonLinesEncoder
-from syntheflow_server.export.parquet_file import ParquetEncoder
+from syntheflow_server.export.parquet_file import ParquetBook
 
-ENCODERS: dict[str, Callable[[pa.Schema], Encoder]] = {
+ENCODERS: dict[str, type[Encoder]] = {
     "arrow": ArrowEncoder,
     "csv": CsvEncoder,
     "json": JsonEncoder,
     "jsonl": JsonLinesEncoder,
-    "parquet": ParquetEncoder,
 }
+"""Formats whose batches are encoded wherever they are made."""
 
-__all__ = ["ENCODERS", "MAX_PIECE", "TARGET_PIECE", "Encoder", "Piece", "encoder", "split"]
+BOOKS: dict[str, type[Book]] = {"parquet": ParquetBook}
+"""Formats that are written by one object in a process of its own."""
+
+__all__ = [
+    "BOOKS",
+    "ENCODERS",
+    "MAX_PIECE",
+    "TARGET_PIECE",
+    "Book",
+    "Encoder",
+    "FilePart",
+    "Piece",
+    "Target",
+    "check_format",
+    "file_stem",
+    "split",
+]
 
 
-def encoder(format: str, schema: pa.Schema) -> Encoder:  # noqa: A002 - the word of the contract
-    """Return a new encoder of `format` for one table with this Arrow schema.
-
-    Raises InvalidArgumentError if the format is unknown.
-    """
-    if make := ENCODERS.get(format):
-        return make(schema)
-    rule = f"format must be one of {', '.join(ENCODERS)}"
-    raise InvalidArgumentError(
-        f"{rule}; {format[:40]!r} is not known",
-        reason="FORMAT_UNKNOWN",
-        violations=(Violation(field="format", rule=rule),),
-    )
+def check_format(format: str) -> None:  # noqa: A002 - the word of the contract
+    """Raise InvalidArgumentError if the format is unknown."""
+    known = [*ENCODERS, *BOOKS]
+    if format not in known:
+        rule = f"format must be one of {', '.join(known)}"
+        raise InvalidArgumentError(
+            f"{rule}; {format[:40]!r} is not known",
+            reason="FORMAT_UNKNOWN",
+            violations=(Violation(field="format", rule=rule),),
+        )

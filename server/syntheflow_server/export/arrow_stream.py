@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -13,6 +14,8 @@ _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 class ArrowEncoder(Encoder):
     """Fragments of one Arrow IPC stream; uncompressed, since not every reader has codecs."""
+
+    ending: ClassVar[str] = ".arrow"
 
     def begin(self) -> bytes:
         """Return the schema message."""

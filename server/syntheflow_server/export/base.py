@@ -1,20 +1,27 @@
-"""What all encoders share: their face, the size of pieces, and how text is cut into them."""
+"""What all formats share: their faces, the size of pieces, and how text is cut into them."""
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from syntheflow_server.domain.errors import OutOfRangeError
+from syntheflow_server.domain.schema import Schema, Table
+from syntheflow_server.domain.writing import WriteOptions
 
 TARGET_PIECE = 1 << 20
 """Bytes that a piece aims at."""
 MAX_PIECE = 3_600_000
 """Bytes that no piece exceeds: 3.5 MiB less room for the message around it."""
+_UNSAFE = frozenset('/\\:*?"<>|%')
+_LONGEST_NAME = 200
 
 
 class Piece(NamedTuple):
@@ -24,21 +31,70 @@ class Piece(NamedTuple):
     rows: int
 
 
-class Encoder(ABC):
-    """Turns the batches of one table into the bytes of one stream.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is written: the dataset's schema, the tables asked for, the format's settings.
 
-    `stateless` encoders keep nothing between calls: `batch` may run in any process, and
-    the bytes depend on the batch alone. The others need one object for a whole stream.
+    `name` is of the whole (without ending), for formats that put all tables in one file.
     """
 
-    stateless: ClassVar[bool] = True
+    schema: Schema
+    tables: tuple[str, ...]
+    name: str = "dataset"
+    options: WriteOptions = field(default_factory=WriteOptions)
 
-    def __init__(self, schema: pa.Schema) -> None:
-        self.schema = schema
+    def table(self, name: str) -> Table:
+        """Return the table called `name`."""
+        return self.schema.table(name)
 
-    @abstractmethod
+
+class FilePart(NamedTuple):
+    """The next bytes of a file: `table` is empty where they belong to no table alone.
+
+    `rows` of `table` are complete with them; data may be empty to tell rows alone.
+    """
+
+    file: str
+    table: str
+    data: bytes
+    rows: int = 0
+
+
+class Encoder(ABC):
+    """Turns batches of one table into bytes, in any process: each batch on its own.
+
+    The bytes depend on the batch alone. What stands before the first and after the last
+    row of all is said once, by `opening` and `closing`.
+    """
+
+    ending: ClassVar[str]
+    """Ending of the file's name, with its dot."""
+
+    def __init__(self, target: Target, table: str) -> None:
+        self.target, self.table = target, target.table(table)
+        self.schema: pa.Schema = self.table.arrow
+
+    @classmethod
+    def file_of(cls, target: Target, table: str) -> str:
+        """Return the name of the file that the table's rows go to."""
+        del target
+        return file_stem(table) + cls.ending
+
+    @classmethod
+    def opening(cls, target: Target) -> Iterator[FilePart]:
+        """Yield what stands before the first rows, and files that go with them."""
+        for table in target.tables:
+            yield FilePart(cls.file_of(target, table), table, cls(target, table).begin())
+
+    @classmethod
+    def closing(cls, target: Target) -> Iterator[FilePart]:
+        """Yield what stands after the last rows."""
+        for table in target.tables:
+            yield FilePart(cls.file_of(target, table), table, cls(target, table).end())
+
     def begin(self) -> bytes:
-        """Return what stands before the first row."""
+        """Return what stands before the table's first row."""
+        return b""
 
     @abstractmethod
     def pieces(self, batch: pa.RecordBatch, *, first: bool) -> Iterator[Piece]:
@@ -53,13 +109,32 @@ class Encoder(ABC):
         for piece in self.pieces(batch, first=first):
             yield piece.data
 
-    @abstractmethod
     def end(self) -> bytes:
-        """Return what stands after the last row; give it to `split` before sending it."""
+        """Return what stands after the table's last row."""
+        return b""
 
     def _expect(self, batch: pa.RecordBatch) -> None:
         if not batch.schema.equals(self.schema):
             raise ValueError("the batch's schema is not the encoder's")
+
+
+class Book(ABC):
+    """Writes files that need all their rows in one place: one object in a process of its own.
+
+    `work` is an empty folder for what must wait on disk; memory stays flat. Parts may be
+    of any size. After an error the object is thrown away.
+    """
+
+    def __init__(self, target: Target, work: Path) -> None:
+        self.target, self.work = target, work
+
+    @abstractmethod
+    def add(self, table: str, batch: pa.RecordBatch) -> Iterator[FilePart]:
+        """Take rows, in the table's order; tables may alternate. Yield what can go out."""
+
+    @abstractmethod
+    def end(self) -> Iterator[FilePart]:
+        """Yield the rest of all files, those of tables without rows too."""
 
 
 def split(data: bytes) -> Iterator[bytes]:
@@ -102,3 +177,17 @@ def cut_lines(lines: pa.Array) -> Iterator[Piece]:
             raise too_large_row(len(lines))
         yield Piece(bytes(text[start:stop]), stop_row - row)
         row = stop_row
+
+
+def file_stem(table: str) -> str:
+    """Return a file name for a table: unsafe characters become %XX, overlong names a digest."""
+    text = "".join(
+        "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+        if char in _UNSAFE or not char.isprintable() or (at == 0 and char == ".")
+        else char
+        for at, char in enumerate(table)
+    )
+    if len(text.encode()) > _LONGEST_NAME:
+        digest = hashlib.sha256(table.encode()).hexdigest()[:16]
+        text = text.encode()[: _LONGEST_NAME - 20].decode("utf-8", "ignore") + "-" + digest
+    return text or "%"

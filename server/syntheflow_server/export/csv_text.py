@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,6 +24,8 @@ _BLOCK = 1 << 28
 
 class CsvEncoder(Encoder):
     """Lines of text, whole rows a piece."""
+
+    ending: ClassVar[str] = ".csv"
 
     def begin(self) -> bytes:
         """Return the header line."""
@@ -43,10 +46,6 @@ class CsvEncoder(Encoder):
                 *cells, ",", null_handling="replace", null_replacement=""
             )
             yield from cut_lines(lines)
-
-    def end(self) -> bytes:
-        """Return nothing: a CSV file just ends."""
-        return b""
 
 
 def _cells(values: pa.Array) -> pa.Array:

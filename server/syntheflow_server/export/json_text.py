@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,18 +28,12 @@ _BLOCK = 1 << 27
 class JsonLinesEncoder(Encoder):
     """One object a line."""
 
-    def begin(self) -> bytes:
-        """Return nothing: the first line is the first row."""
-        return b""
+    ending: ClassVar[str] = ".jsonl"
 
     def pieces(self, batch: pa.RecordBatch, *, first: bool) -> Iterator[Piece]:
         """Yield the rows as lines."""
         del first
         yield from self._objects(batch, before="", after="\n")
-
-    def end(self) -> bytes:
-        """Return nothing: the last line ended itself."""
-        return b""
 
     def _objects(self, batch: pa.RecordBatch, *, before: str, after: str) -> Iterator[Piece]:
         self._expect(batch)
@@ -55,6 +50,8 @@ class JsonLinesEncoder(Encoder):
 
 class JsonEncoder(JsonLinesEncoder):
     """One array of objects, a row a line."""
+
+    ending: ClassVar[str] = ".json"
 
     def begin(self) -> bytes:
         """Return the opening bracket."""

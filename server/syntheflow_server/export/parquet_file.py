@@ -4,57 +4,67 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import ClassVar
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from syntheflow_server.export.base import Encoder, Piece, split
+from syntheflow_server.export.base import Book, FilePart, Target, file_stem
 
-_GROUP_ROWS = 131_072
 _GROUP_BYTES = 1 << 26
 
 
-class ParquetEncoder(Encoder):
-    """Collects rows into groups of up to 131,072 rows or 64 MiB; one object per file."""
+class ParquetBook(Book):
+    """Collects rows into groups of so many rows or 64 MiB; one file a table."""
 
-    stateless: ClassVar[bool] = False
+    def __init__(self, target: Target, work: Path) -> None:
+        super().__init__(target, work)
+        self._files = {table: _File(target, table) for table in target.tables}
 
-    def __init__(self, schema: pa.Schema) -> None:
-        super().__init__(schema)
+    def add(self, table: str, batch: pa.RecordBatch) -> Iterator[FilePart]:
+        """Yield the bytes of a row group once it is full, until then nothing."""
+        yield from self._files[table].add(batch)
+
+    def end(self) -> Iterator[FilePart]:
+        """Yield the last row groups and the footers."""
+        for file in self._files.values():
+            yield file.end()
+
+
+class _File:
+    """One file of one table."""
+
+    def __init__(self, target: Target, table: str) -> None:
+        self._table, options = table, target.options
+        self._name = file_stem(table) + ".parquet"
+        self._schema = target.table(table).arrow
+        self._group_rows = options.row_group_rows
         self._sink = _Sink()
-        self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd")
+        self._writer = pq.ParquetWriter(self._sink, self._schema, compression=options.compression)
         self._waiting: list[pa.RecordBatch] = []
 
-    def begin(self) -> bytes:
-        """Return the magic number."""
-        return self._sink.drain()
-
-    def pieces(self, batch: pa.RecordBatch, *, first: bool) -> Iterator[Piece]:
-        """Yield the bytes of a row group once it is full, until then nothing."""
-        del first
-        self._expect(batch)
+    def add(self, batch: pa.RecordBatch) -> Iterator[FilePart]:
+        """Take rows; yield a row group once it is full."""
         if batch.num_rows:
             self._waiting.append(batch)
         rows = sum(part.num_rows for part in self._waiting)
-        if rows >= _GROUP_ROWS or sum(part.nbytes for part in self._waiting) >= _GROUP_BYTES:
-            self._flush()
-            parts = list(split(self._sink.drain()))
-            for part in parts[:-1]:
-                yield Piece(part, 0)
-            yield Piece(parts[-1], rows)
+        size = sum(part.nbytes for part in self._waiting)
+        if rows >= self._group_rows or size >= _GROUP_BYTES:
+            yield self._flush()
 
-    def end(self) -> bytes:
+    def end(self) -> FilePart:
         """Return the last row group and the footer."""
-        self._flush()
+        last = self._flush()
         self._writer.close()
-        return self._sink.drain()
+        return last._replace(data=last.data + self._sink.drain())
 
-    def _flush(self) -> None:
-        if self._waiting:
-            table = pa.Table.from_batches(self._waiting, self.schema)
+    def _flush(self) -> FilePart:
+        rows = sum(part.num_rows for part in self._waiting)
+        if rows:
+            table = pa.Table.from_batches(self._waiting, self._schema)
             self._waiting = []
-            self._writer.write_table(table, row_group_size=max(_GROUP_ROWS, table.num_rows))
+            self._writer.write_table(table, row_group_size=self._group_rows)
+        return FilePart(self._name, self._table, self._sink.drain(), rows)
 
 
 class _Sink(io.RawIOBase):

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.ingest.canonical import finding, stored_type, to_stored, unsigned_type
 from syntheflow_server.ingest.tables import IngestedTable, TableWriter, bad_file, check_column_names
 
@@ -63,12 +64,16 @@ def _reading(table: str, kind: str) -> Iterator[None]:
         raise bad_file(table, problem) from error
 
 
-def read_parquet(path: Path, *, file_name: str, table: str, out: Path) -> tuple[IngestedTable, ...]:
+def read_parquet(
+    path: Path, *, file_name: str, table: str, out: Path, options: ReadOptions
+) -> tuple[IngestedTable, ...]:
     """Read a Parquet file as one table."""
     return (_store(_Source(path, table, "Parquet"), file_name, out),)
 
 
-def read_arrow(path: Path, *, file_name: str, table: str, out: Path) -> tuple[IngestedTable, ...]:
+def read_arrow(
+    path: Path, *, file_name: str, table: str, out: Path, options: ReadOptions
+) -> tuple[IngestedTable, ...]:
     """Read an Arrow IPC stream or file as one table."""
     with path.open("rb") as file:
         is_file = file.read(len(_ARROW_FILE_MAGIC)) == _ARROW_FILE_MAGIC

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.ingest.convert import write_planned
 from syntheflow_server.ingest.dialect import Dialect, find_dialect, sample_text
 from syntheflow_server.ingest.duck import connection, file_literal, one_row, quoted, run_bounded
@@ -31,7 +32,7 @@ _NAMES = {"\t": "tab", " ": "blank"}
 
 
 def read_delimited(
-    path: Path, *, file_name: str, table: str, out: Path
+    path: Path, *, file_name: str, table: str, out: Path, options: ReadOptions
 ) -> tuple[IngestedTable, ...]:
     """Read a delimited text file as one table."""
     with workshop(out) as work:

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import python_calamine
 
+from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.ingest.tables import (
     IngestedTable,
     TableWriter,
@@ -28,7 +29,9 @@ _ERRORS = frozenset(
 _BIG = 1 << 63
 
 
-def read_excel(path: Path, *, file_name: str, table: str, out: Path) -> tuple[IngestedTable, ...]:
+def read_excel(
+    path: Path, *, file_name: str, table: str, out: Path, options: ReadOptions
+) -> tuple[IngestedTable, ...]:
     """Read each sheet that is not empty as a table.
 
     A single one gets the name `table`, several get the sheets' names.

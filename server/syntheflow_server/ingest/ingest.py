@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
+from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.ingest.columnar import read_arrow, read_parquet
 from syntheflow_server.ingest.delimited import read_delimited
 from syntheflow_server.ingest.excel import read_excel
@@ -18,7 +19,7 @@ class Reader(Protocol):
     """Reads `path` into tables in `out`; `table` names the only table."""
 
     def __call__(
-        self, path: Path, *, file_name: str, table: str, out: Path
+        self, path: Path, *, file_name: str, table: str, out: Path, options: ReadOptions
     ) -> tuple[IngestedTable, ...]:
         """Return the tables in the file's order."""
         ...
@@ -42,13 +43,14 @@ def ingest(
     table: str,
     format: str | None,  # noqa: A002 - the word of the contract
     out: Path,
+    options: ReadOptions | None = None,
 ) -> tuple[IngestedTable, ...]:
     """Read the file at `path` into one Parquet file per table in the folder `out`.
 
     `file_name` is the name its user knows, `table` the table's name (empty: the file's
     name without its endings), `format` one of FORMATS or None to tell it by name and
-    content. Raises InvalidArgumentError naming table, row and rule if the file is not
-    fit; then `out` holds nothing new.
+    content; `options` replace what would be guessed. Raises InvalidArgumentError naming
+    table, row and rule if the file is not fit; then `out` holds nothing new.
     """
     name = checked_table_name(table or _stem(file_name))
     chosen = format or recognise(path, file_name)
@@ -57,7 +59,8 @@ def ingest(
         raise InvalidArgumentError(
             rule, reason="FORMAT_UNKNOWN", violations=(Violation(field="format", rule=rule),)
         )
-    return FORMATS[chosen](path, file_name=file_name, table=name, out=out)
+    wanted = options or ReadOptions()
+    return FORMATS[chosen](path, file_name=file_name, table=name, out=out, options=wanted)
 
 
 def _stem(file_name: str) -> str:

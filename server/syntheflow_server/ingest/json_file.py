@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.ingest.convert import write_planned
 from syntheflow_server.ingest.duck import connection, file_literal, quoted, run_bounded
 from syntheflow_server.ingest.guess import Rules, plan_columns
@@ -35,7 +36,9 @@ _DATE_RULES = Rules(tuple(DATES), ())
 _TEXT_RULES = Rules((), ())
 
 
-def read_json(path: Path, *, file_name: str, table: str, out: Path) -> tuple[IngestedTable, ...]:
+def read_json(
+    path: Path, *, file_name: str, table: str, out: Path, options: ReadOptions
+) -> tuple[IngestedTable, ...]:
     """Read a JSON file: an array of objects, lines of objects, or an object of arrays."""
     with workshop(out) as work:
         text = plain_text(path, table=table, work=work).path
@@ -49,7 +52,7 @@ def read_json(path: Path, *, file_name: str, table: str, out: Path) -> tuple[Ing
 
 
 def read_json_lines(
-    path: Path, *, file_name: str, table: str, out: Path
+    path: Path, *, file_name: str, table: str, out: Path, options: ReadOptions
 ) -> tuple[IngestedTable, ...]:
     """Read a file of one JSON object a line."""
     with workshop(out) as work:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
+from syntheflow_server.domain.hints import TableHint
+from syntheflow_server.domain.schema import ForeignKey
 
 GROUP_ROWS = 131_072
 """Rows of a row group."""
@@ -24,7 +26,12 @@ _QUOTED_LIMIT = 240
 
 @dataclass(frozen=True, slots=True)
 class IngestedTable:
-    """One table as stored: where, how large, and how its file was read, in plain words."""
+    """One table as stored: where, how large, and how its file was read, in plain words.
+
+    `read_as` are the settings used, guessed or said, by the names of ReadOptions (each
+    can be given back as an override); `rejected` rows were left out. `hint` and
+    `references` are what the source declares of keys and types.
+    """
 
     name: str
     rows: int
@@ -32,6 +39,11 @@ class IngestedTable:
     path: Path
     file_name: str
     findings: tuple[str, ...] = ()
+    read_as: Mapping[str, str] = field(default_factory=dict)
+    rejected: int = 0
+    hint: TableHint | None = None
+    references: tuple[ForeignKey, ...] = ()
+    dialect: str = ""
 
 
 class TableWriter:

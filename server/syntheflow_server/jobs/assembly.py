@@ -3,76 +3,121 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
 
 import pyarrow as pa
 
-from syntheflow_server.export import Encoder, encoder, split
+from syntheflow_server.export import BOOKS, ENCODERS, FilePart, Target, split
 from syntheflow_server.jobs.requests import Chunk
 from syntheflow_server.jobs.sampling import RAW, Piece
 
 
-class Assembly:
-    """Makes the chunks of one stream out of pieces in order.
+class Assembly(ABC):
+    """Makes the chunks of one stream out of the units' pieces, in order."""
 
-    Stateless formats come encoded from the workers; the others (Parquet) are
-    encoded here, in a thread, with one encoder a table for the whole stream.
-    """
+    unit_format: str
+    """What the workers are to send: the format itself, or RAW rows to be written here."""
 
-    def __init__(self, form: str, tables: dict[str, pa.Schema]) -> None:
-        self._encoders: dict[str, Encoder] = {t: encoder(form, s) for t, s in tables.items()}
-        self._encoded = all(e.stateless for e in self._encoders.values())
-        self.unit_format = form if self._encoded else RAW
-        """What the workers are to send: the format itself, or rows to be encoded here."""
-        self._next_row = dict.fromkeys(tables, 0)
-        self._end_row = dict.fromkeys(tables, 0)
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._next_row = dict.fromkeys(target.tables, 0)
         self._begun: set[str] = set()
 
-    def begin(self) -> Iterator[Chunk]:
-        """Yield what stands before the first row of each table."""
-        for table, made in self._encoders.items():
-            yield from self._rowless(table, made.begin())
+    @abstractmethod
+    async def begin(self) -> list[Chunk]:
+        """Return what stands before the first rows."""
 
-    async def add(self, pieces: list[Piece]) -> AsyncIterator[Chunk]:
+    @abstractmethod
+    def add(self, pieces: list[Piece]) -> AsyncIterator[Chunk]:
         """Yield the chunks of one unit."""
-        for piece in pieces:
-            if self._encoded:
-                yield self._chunk(piece)
-                continue
-            for made in await asyncio.to_thread(self._encode, piece):
-                yield self._chunk(made)
 
+    @abstractmethod
     async def end(self) -> list[Chunk]:
-        """Return what stands after the last row of each table."""
-        chunks: list[Chunk] = []
-        for table, made in self._encoders.items():
-            last = list(self._rowless(table, await asyncio.to_thread(made.end)))
-            if table in self._begun and (waiting := self._end_row[table] - self._next_row[table]):
-                last[-1] = replace(last[-1], row_count=waiting)
-            chunks += last
-        return chunks
+        """Return what stands after the last rows."""
 
-    def _encode(self, piece: Piece) -> list[Piece]:
-        made = self._encoders[piece.table]
-        batch = pa.ipc.read_record_batch(pa.py_buffer(piece.data), made.schema)
-        first = piece.table not in self._begun
-        if first:
+    async def close(self) -> None:
+        """Let go of all that was held, whether the stream came to its end or not."""
+        await asyncio.sleep(0)
+
+    def _start_at(self, piece: Piece) -> None:
+        """Count rows from the first piece of a table on: a window begins anywhere."""
+        if piece.table not in self._begun:
             self._begun.add(piece.table)
             self._next_row[piece.table] = piece.first_row
-        self._end_row[piece.table] = piece.first_row + piece.row_count
-        encoded: list[Piece] = []
-        row = self._next_row[piece.table]
-        for data, rows in made.pieces(batch, first=first):
-            encoded.append(Piece(piece.table, row, rows, data))
-            row += rows
-        self._next_row[piece.table] = row
-        return encoded
 
-    def _chunk(self, piece: Piece) -> Chunk:
-        self._next_row[piece.table] = piece.first_row + piece.row_count
-        return Chunk(piece.table, piece.first_row, piece.row_count, piece.data)
+    def _chunks(self, parts: Iterable[FilePart]) -> Iterator[Chunk]:
+        for file, table, data, rows in parts:
+            first = self._next_row.get(table, 0)
+            cut = list(split(data)) or ([b""] if rows else [])
+            for piece in cut[:-1]:
+                yield Chunk(table, first, 0, piece, file)
+            if cut:
+                yield Chunk(table, first, rows, cut[-1], file)
+            if rows:
+                self._next_row[table] = first + rows
 
-    def _rowless(self, table: str, data: bytes) -> Iterator[Chunk]:
-        for part in split(data):
-            yield Chunk(table, self._next_row[table], 0, part)
+
+class Encoded(Assembly):
+    """A format whose rows come encoded from the workers."""
+
+    def __init__(self, form: str, target: Target) -> None:
+        super().__init__(target)
+        self._encoder, self.unit_format = ENCODERS[form], form
+
+    async def begin(self) -> list[Chunk]:
+        """Return what stands before the first rows."""
+        return list(self._chunks(self._encoder.opening(self.target)))
+
+    async def add(self, pieces: list[Piece]) -> AsyncIterator[Chunk]:
+        """Yield the pieces as they are: none is too large for a message."""
+        for piece in pieces:
+            self._next_row[piece.table] = piece.first_row + piece.row_count
+            file = self._encoder.file_of(self.target, piece.table)
+            yield Chunk(piece.table, piece.first_row, piece.row_count, piece.data, file)
+
+    async def end(self) -> list[Chunk]:
+        """Return what stands after the last rows."""
+        return list(self._chunks(self._encoder.closing(self.target)))
+
+
+class Bound(Assembly):
+    """A format that is written by a book, in a thread."""
+
+    unit_format = RAW
+
+    def __init__(self, form: str, target: Target) -> None:
+        super().__init__(target)
+        self._work = tempfile.TemporaryDirectory(prefix="syntheflow-")
+        self._book = BOOKS[form](target, Path(self._work.name))
+
+    async def begin(self) -> list[Chunk]:
+        """Return nothing: a book begins with its first rows."""
+        return []
+
+    async def add(self, pieces: list[Piece]) -> AsyncIterator[Chunk]:
+        """Yield what the book gives out."""
+        for piece in pieces:
+            self._start_at(piece)
+            for chunk in self._chunks(await asyncio.to_thread(self._written, piece)):
+                yield chunk
+
+    async def end(self) -> list[Chunk]:
+        """Return the rest of the book."""
+        return list(self._chunks(await asyncio.to_thread(lambda: list(self._book.end()))))
+
+    async def close(self) -> None:
+        """Remove the book's folder."""
+        await asyncio.to_thread(self._work.cleanup)
+
+    def _written(self, piece: Piece) -> list[FilePart]:
+        schema = self.target.table(piece.table).arrow
+        batch = pa.ipc.read_record_batch(pa.py_buffer(piece.data), schema)
+        return list(self._book.add(piece.table, batch))
+
+
+def assembly(form: str, target: Target) -> Assembly:
+    """Return the assembly of a format."""
+    return Encoded(form, target) if form in ENCODERS else Bound(form, target)

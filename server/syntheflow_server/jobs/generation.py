@@ -9,12 +9,15 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 
 from syntheflow_server.domain.errors import ExhaustedError
+from syntheflow_server.domain.ids import id_of
 from syntheflow_server.domain.resources import Model
-from syntheflow_server.jobs.assembly import Assembly
+from syntheflow_server.export import Target
+from syntheflow_server.jobs.assembly import assembly
 from syntheflow_server.jobs.plans import Plans
 from syntheflow_server.jobs.pool import Pool
 from syntheflow_server.jobs.requests import Chunk, GenerationSpec
 from syntheflow_server.jobs.sampling import (
+    RAW,
     ModelRef,
     Piece,
     Selection,
@@ -79,11 +82,14 @@ class Generator:
         stream = self._pool.stream()
         tables = tables_of(model, spec)
         asked = _asked(spec)
-        assembly = Assembly(spec.format, {t: model.data_schema.table(t).arrow for t in tables})
+        name = id_of(model.name, "models")
+        made = assembly(spec.format, Target(model.data_schema, tables, name, spec.write))
+        target = made.target if made.unit_format != RAW else None
         stored = [s.source.dataset for s in given if isinstance(s.source, StoredRows)]
         existing = tuple(rows for rows in given if rows.field == "existing")
         seeds = tuple(rows for rows in given if rows.field != "existing")
         async with AsyncExitStack() as held:
+            held.push_async_callback(made.close)
             with self._reading(*stored):  # only so long: the plan holds the rows
                 plan = await held.enter_async_context(
                     self._plans.use(stream, ref, asked, tables, seeds, existing)
@@ -93,17 +99,19 @@ class Generator:
                 stream, SelectTask(ref, plan, tables, window)
             )
             tasks = (
-                UnitTask(ref, plan, unit, frozenset(tables), selection.window, assembly.unit_format)
+                UnitTask(
+                    ref, plan, unit, frozenset(tables), selection.window, made.unit_format, target
+                )
                 for units in selection.units
                 for unit in units
             )
-            for chunk in assembly.begin():
+            for chunk in await made.begin():
                 yield chunk
             async with aclosing(self._in_order(stream, tasks)) as results:
                 async for pieces in results:
-                    async for chunk in assembly.add(pieces):
+                    async for chunk in made.add(pieces):
                         yield chunk
-            for chunk in await assembly.end():
+            for chunk in await made.end():
                 yield chunk
 
     async def _in_order(

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from syntheflow_server.domain.hints import SchemaHint
+from syntheflow_server.domain.reading import ReadOptions
+from syntheflow_server.domain.writing import WriteOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,8 @@ class StagedFile:
     """One received file: whole, its size and checksum already proved.
 
     `table` empty means the file's name without its ending; `format` None means by
-    name and content (else csv, json, jsonl, excel, parquet, arrow). `sha256` is hexadecimal.
+    name and content (else one of ingest's FORMATS). `sha256` is hexadecimal. `options`
+    replace what would be guessed.
     """
 
     path: Path
@@ -23,6 +26,7 @@ class StagedFile:
     format: str | None
     size_bytes: int
     sha256: str
+    options: ReadOptions = field(default_factory=ReadOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class GivenRows:
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
-    """What to generate; `format` is arrow, csv, json, jsonl or parquet.
+    """What to generate; `format` is one of export's, `write` its settings.
 
     `rows` gives the size of single tables, others follow `scale`; `tables` empty
     means all. `range` asks for a window of one table and excludes `tables`.
@@ -105,17 +109,20 @@ class GenerationSpec:
     fill_missing: bool = False
     existing: tuple[GivenRows, ...] = ()
     orphans: bool = False
+    write: WriteOptions = field(default_factory=WriteOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes of one table, at most 3.5 MiB; the chunks of a table in order are its stream.
+    """Bytes of one file, at most 3.5 MiB; the chunks of a file in order are its bytes.
 
-    `row_count` is 0 for headers, ends, and all but the last piece of rows that do
-    not fit one chunk: rows are complete with the chunk that counts them.
+    `table` is empty where they belong to no table alone. `row_count` is 0 for headers,
+    ends, and all but the last piece of rows that do not fit one chunk: rows are
+    complete with the chunk that counts them.
     """
 
     table: str
     first_row: int
     row_count: int
     data: bytes
+    file: str = ""

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from syntheflow_server.domain.errors import CancelledError, OutOfRangeError
 from syntheflow_server.domain.ids import new_id
-from syntheflow_server.export import encoder
+from syntheflow_server.export import ENCODERS, Target
 from syntheflow_server.jobs.failures import caught
 from syntheflow_server.jobs.requests import Condition
 from syntheflow_server.jobs.seeds import Seeds
@@ -139,7 +139,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class UnitTask:
-    """Make one unit and encode its rows; answers a list of Piece."""
+    """Make one unit and encode its rows; answers a list of Piece.
+
+    `target` says for whom the rows are encoded; None with the format RAW.
+    """
 
     model: ModelRef
     plan: Path
@@ -147,6 +150,7 @@ class UnitTask:
     tables: frozenset[str]
     window: tuple[int, int] | None
     format: str
+    target: Target | None = None
 
     def run(self, worker: Worker) -> list[Piece]:
         """Do it."""
@@ -170,10 +174,11 @@ class UnitTask:
     def _encoded(
         self, table: str, first_row: int, batch: pa.RecordBatch, *, first: bool
     ) -> list[Piece]:
-        if self.format == RAW:
+        if self.target is None:
             return [Piece(table, first_row, batch.num_rows, batch.serialize().to_pybytes())]
         pieces = []
-        for data, rows in encoder(self.format, batch.schema).pieces(batch, first=first):
+        made = ENCODERS[self.format](self.target, table)
+        for data, rows in made.pieces(batch, first=first):
             pieces.append(Piece(table, first_row, rows, data))
             first_row += rows
         return pieces

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.domain.resources import Model
-from syntheflow_server.export import encoder
+from syntheflow_server.export import check_format
 from syntheflow_server.jobs.requests import GenerationSpec
 
 _MOST_ROWS = 10**12
@@ -23,7 +23,7 @@ def tables_of(model: Model, spec: GenerationSpec) -> tuple[str, ...]:
 
 def check_spec(model: Model, spec: GenerationSpec) -> None:
     """Raise InvalidArgumentError naming all that is wrong with `spec` for this model."""
-    encoder(spec.format, model.data_schema.tables[0].arrow)
+    check_format(spec.format)
     faults = (*_number_faults(spec), *_table_faults(model, spec), *_wish_faults(model, spec))
     if faults:
         raise InvalidArgumentError(

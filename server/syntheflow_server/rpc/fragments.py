@@ -9,7 +9,7 @@ from __future__ import annotations
 from syntheflow_server.jobs.requests import Chunk
 
 # Field number << 3 | wire type, see synthesis_service.proto.
-_TABLE, _FIRST_ROW, _ROW_COUNT, _DATA = b"\x0a", b"\x10", b"\x18", b"\x22"
+_TABLE, _FIRST_ROW, _ROW_COUNT, _DATA, _FILE = b"\x0a", b"\x10", b"\x18", b"\x22", b"\x2a"
 
 
 def fragment_bytes(chunk: Chunk) -> bytes:
@@ -24,6 +24,9 @@ def fragment_bytes(chunk: Chunk) -> bytes:
         pieces += (_ROW_COUNT, _varint(chunk.row_count))
     if chunk.data:
         pieces += (_DATA, _varint(len(chunk.data)), chunk.data)
+    if chunk.file:
+        file = chunk.file.encode()
+        pieces += (_FILE, _varint(len(file)), file)
     return b"".join(pieces)
 
 

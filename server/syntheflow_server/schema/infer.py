@@ -37,6 +37,7 @@ def infer(tables: Tables, types: Mapping[str, pa.Schema], hint: SchemaHint | Non
     return Schema(
         tables=tuple(_refer(table, made, references) for table in made.values()),
         foreign_keys=tuple(references),
+        dialect=hint.dialect,
     ).checked()
 
 
@@ -69,9 +70,17 @@ def _table(profile: TableProfile, key: tuple[str, ...], hint: TableHint) -> Tabl
                 type=said.type or type_name(column.kind),
                 semantic_type=said.semantic_type or semantic_type(column, key),
                 nullable=said.nullable or column.nulls > 0 or column.rows == 0,
+                native_type=said.native_type,
+                identity=said.identity,
             )
         )
-    return Table(name=profile.name, columns=tuple(columns), primary_key=key)
+    return Table(
+        name=profile.name,
+        columns=tuple(columns),
+        primary_key=key,
+        unique_keys=hint.unique_keys,
+        checks=hint.checks,
+    )
 
 
 def _refer(table: Table, tables: Mapping[str, Table], references: list[ForeignKey]) -> Table:

@@ -8,7 +8,9 @@ import datetime as dt
 import decimal
 import io
 import json
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +19,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.targets import files_of, target_of
 from syntheflow_server.domain.errors import InvalidArgumentError, OutOfRangeError
-from syntheflow_server.export import ENCODERS, MAX_PIECE, TARGET_PIECE, encoder, split
+from syntheflow_server.export import (
+    BOOKS,
+    ENCODERS,
+    TARGET_PIECE,
+    Encoder,
+    check_format,
+    split,
+)
+from syntheflow_server.export.parquet_file import ParquetBook
 
 _ZONE = dt.UTC
 EVERYTHING = pa.table(
@@ -50,17 +61,18 @@ EVERYTHING = pa.table(
 )
 
 
+FORMATS = ["arrow", "csv", "json", "jsonl", "parquet"]
+
+
+def encoder(name: str, schema: pa.Schema) -> Encoder:
+    return ENCODERS[name](target_of(t=schema), "t")
+
+
 def encoded(name: str, table: pa.Table, rows: int = 1 << 14) -> bytes:
-    made = encoder(name, table.schema)
-    parts = [made.begin()]
-    first = True
-    for batch in table.to_batches(max_chunksize=rows):
-        for piece in made.batch(batch, first=first):
-            assert 0 < len(piece) <= MAX_PIECE
-            parts.append(piece)
-        first = False
-    parts += split(made.end())
-    return b"".join(parts)
+    with tempfile.TemporaryDirectory() as work:
+        files = files_of(name, target_of(t=table.schema), {"t": table}, Path(work), rows)
+    assert list(files) == [f"t.{name}"]
+    return files[f"t.{name}"]
 
 
 def read_json(data: bytes, *, lines: bool) -> list[dict[str, object]]:
@@ -135,7 +147,7 @@ def test_any_text_survives_json_and_csv(values: list[str | None]) -> None:
         assert [row[1] for row in rows[1:]] == [value or "" for value in values]
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_an_empty_table_is_a_whole_file(name: str) -> None:
     data = encoded(name, EVERYTHING.slice(0, 0))
     if name == "arrow":
@@ -148,7 +160,7 @@ def test_an_empty_table_is_a_whole_file(name: str) -> None:
         assert data == {"json": b"[\n]\n", "jsonl": b""}[name]
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", FORMATS[:4])
 def test_an_empty_slice_adds_nothing(name: str) -> None:
     # A slice of no rows of a text column would serialise its parent's whole offsets.
     batch = pa.record_batch({"x": ["text"] * 100_000}).slice(5, 0)
@@ -174,7 +186,7 @@ def uneven() -> pa.RecordBatch:
     )
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_rows_of_uneven_size_never_exceed_a_message(name: str) -> None:
     table = pa.Table.from_batches([uneven()])
     data = encoded(name, table)
@@ -197,7 +209,7 @@ def test_a_row_beyond_any_message_is_refused(name: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [n for n in ENCODERS if ENCODERS[n](pa.schema([])).stateless])
+@pytest.mark.parametrize("name", FORMATS[:4])
 def test_bytes_depend_on_the_rows_alone(name: str) -> None:
     whole = pa.record_batch({"n": np.arange(1000), "x": [f"v{i}" for i in range(1000)]})
     cut = whole.slice(300, 400)
@@ -218,24 +230,24 @@ def test_parquet_collects_small_batches_into_row_groups() -> None:
     assert groups == [131_072, 131_072, 37_856]
 
 
-def test_parquet_counts_the_rows_that_are_complete() -> None:
+def test_parquet_counts_the_rows_that_are_complete(tmp_path: Path) -> None:
     batch = pa.record_batch({"n": np.arange(100_000)})
-    made = encoder("parquet", batch.schema)
-    assert list(made.pieces(batch, first=True)) == []
-    pieces = list(made.pieces(batch, first=False))
-    assert sum(piece.rows for piece in pieces) == 200_000
+    made = ParquetBook(target_of(t=batch.schema), tmp_path)
+    assert list(made.add("t", batch)) == []
+    assert sum(part.rows for part in made.add("t", batch)) == 200_000
 
 
 def test_a_batch_of_another_schema_is_refused() -> None:
     batch = pa.record_batch({"x": [1]})
-    for name in ENCODERS:
+    for name in FORMATS[:4]:
         with pytest.raises(ValueError, match="schema"):
             list(encoder(name, pa.schema([("y", pa.int64())])).batch(batch, first=True))
 
 
 def test_an_unknown_format_is_named_with_the_known_ones() -> None:
-    with pytest.raises(InvalidArgumentError, match="arrow, csv, json, jsonl, parquet") as caught:
-        encoder("xml", pa.schema([]))
+    known = ", ".join([*ENCODERS, *BOOKS])
+    with pytest.raises(InvalidArgumentError, match=known) as caught:
+        check_format("odd")
     assert caught.value.reason == "FORMAT_UNKNOWN"
 
 

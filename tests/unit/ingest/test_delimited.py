@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from support.targets import target_of
 from syntheflow_server.domain.errors import InvalidArgumentError
-from syntheflow_server.export import encoder
+from syntheflow_server.export.csv_text import CsvEncoder
 from syntheflow_server.ingest import IngestedTable, ingest
 
 Read = Callable[..., tuple[IngestedTable, pa.Table]]
@@ -341,7 +342,7 @@ def test_our_own_csv_comes_back(read: Read) -> None:
             "s": pa.array([dt.timedelta(hours=30), None, None], pa.duration("us")),
         }
     )
-    made = encoder("csv", table.schema)
+    made = CsvEncoder(target_of(t=table.schema), "t")
     (batch,) = table.to_batches()
     _, back = read(made.begin() + b"".join(made.batch(batch, first=True)) + made.end())
     assert back.equals(table)

@@ -17,12 +17,17 @@ chunks = st.builds(
     first_row=st.integers(0, 2**63 - 1),
     row_count=st.integers(0, 2**63 - 1),
     data=st.binary(max_size=40_000),
+    file=st.text(max_size=200),
 )
 
 
 def generated(chunk: Chunk) -> GenerateResponse:
     return GenerateResponse(
-        table=chunk.table, first_row=chunk.first_row, row_count=chunk.row_count, data=chunk.data
+        table=chunk.table,
+        first_row=chunk.first_row,
+        row_count=chunk.row_count,
+        data=chunk.data,
+        file=chunk.file,
     )
 
 
@@ -34,16 +39,17 @@ def test_the_server_writes_what_the_generated_code_writes(chunk):
 @given(chunks)
 def test_the_client_reads_what_the_generated_code_reads(chunk):
     fragment = parse_fragment(generated(chunk).SerializeToString())
-    assert (fragment.table, fragment.first_row, fragment.row_count, bytes(fragment.data)) == (
-        chunk.table,
-        chunk.first_row,
-        chunk.row_count,
-        chunk.data,
-    )
+    assert (
+        fragment.table,
+        fragment.first_row,
+        fragment.row_count,
+        bytes(fragment.data),
+        fragment.file,
+    ) == (chunk.table, chunk.first_row, chunk.row_count, chunk.data, chunk.file)
 
 
 def test_the_client_reads_fields_that_a_later_version_adds():
-    later = GenerateResponse(table="t", data=b"rows").SerializeToString() + b"\x2a\x01x"
+    later = GenerateResponse(table="t", data=b"rows").SerializeToString() + b"\x7a\x01x"
     assert bytes(parse_fragment(later).data) == b"rows"
 
 

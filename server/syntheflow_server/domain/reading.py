@@ -1,0 +1,61 @@
+"""How a file, a workbook or a database is read: what is said here is not guessed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class OnBadRow(StrEnum):
+    """What happens to rows that cannot be read."""
+
+    FAIL = "fail"
+    """The first one refuses the whole file, naming row, column and rule."""
+    SKIP = "skip"
+    """They are left out and counted by rule."""
+    REPORT = "report"
+    """As `skip`, and the finding lists rows and columns of the first hundred; no values."""
+
+
+class DateOrder(StrEnum):
+    """Order of day, month and year in dates written with digits."""
+
+    DAY_FIRST = "dmy"
+    MONTH_FIRST = "mdy"
+    YEAR_FIRST = "ymd"
+
+
+class ReadOptions(BaseModel):
+    """Overrides of what readers guess; None means guess, readers ignore what is not theirs.
+
+    `separator`, `quote` ("" for none), `escape`, `comment` (start of lines that are no
+    rows), `decimal` and `thousands` are texts as they stand in the file. `header` is the
+    number of the line, counted from 1, that holds the names; 0 if there is none.
+    `skip_rows` lines before it are left out. `null_values` are the texts that mean no
+    value, besides the empty one. `sheets` are the sheets of a workbook to take, `records`
+    the path to the records in a nested document (`data.items`, `/feed/entry`), `tables`
+    patterns (`sales_*`) of the tables to take out of a file that holds many.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    encoding: str | None = None
+    separator: str | None = Field(None, min_length=1, max_length=16)
+    quote: str | None = Field(None, max_length=1)
+    escape: str | None = Field(None, max_length=1)
+    comment: str | None = Field(None, min_length=1, max_length=16)
+    header: int | None = Field(None, ge=0, le=1_000_000)
+    skip_rows: int | None = Field(None, ge=0, le=1_000_000)
+    decimal: str | None = Field(None, min_length=1, max_length=1)
+    thousands: str | None = Field(None, max_length=1)
+    date_order: DateOrder | None = None
+    null_values: tuple[str, ...] | None = None
+    sheets: tuple[str, ...] | None = None
+    records: str | None = None
+    tables: tuple[str, ...] | None = None
+    on_bad_row: OnBadRow = OnBadRow.FAIL
+
+    def said(self) -> dict[str, object]:
+        """Return what is set, by name."""
+        return self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
