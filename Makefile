@@ -7,7 +7,7 @@ RUN    := $(VENV)/bin
 PROTOS := $(wildcard proto/syntheflow/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint proto serve bench clean
+.PHONY: help setup demo test lint proto serve bench clean packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ setup: $(VENV)/.ready-dev ## install everything, developers' tools too, into .ve
 demo: $(VENV)/.ready ## the whole way on an invented company, into demo-output/ (minutes)
 	@$(RUN)/syntheflow demo
 
-test: $(VENV)/.ready-dev ## run all tests; ARGS="-k words" narrows them
+test: $(VENV)/.ready-dev packages ## run all tests; ARGS="-k words" narrows them
 	$(RUN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.ready-dev $(TOOLS)/.ready ## style, types, import rules, the contract, and whether stubs are up to date
@@ -62,6 +62,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	@echo "Installing the developers' tools ..."
 	@$(RUN)/python $(PIP) --group dev
 	@touch $@
+
+# The servers of databases that tests start.
+packages:
+	@tests/support/packages
 
 # An old compiler on purpose: stubs that it makes work with every protobuf from 5.29 on.
 $(TOOLS)/.ready:

@@ -11,8 +11,11 @@ import pytest
 
 from support.cli import Cli
 from support.company import DATASET, EMPLOYEES, MODEL, ORDERS, SEED, Trained, write_orders
+from support.servers import mariadb, mariadb_database, postgresql, postgresql_database
 from syntheflow.local import LocalServer
 from syntheflow.samples import hr
+
+__all__ = ["mariadb", "mariadb_database", "postgresql", "postgresql_database"]
 
 
 @pytest.fixture(scope="session", autouse=True)
