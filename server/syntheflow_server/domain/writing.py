@@ -1,4 +1,4 @@
-"""How rows are written into files: the settings of a format."""
+"""How rows are written into files and databases."""
 
 from __future__ import annotations
 
@@ -16,6 +16,19 @@ class Dialect(StrEnum):
     MSSQL = "mssql"
     ORACLE = "oracle"
     DUCKDB = "duckdb"
+
+
+class LoadMode(StrEnum):
+    """What happens to the tables of a database that rows are loaded into."""
+
+    CREATE = "create"
+    """They are made; none of them may exist."""
+    APPEND = "append"
+    """They exist and keep their rows; no key may be there already."""
+    REPLACE = "replace"
+    """They are made anew; those that exist are dropped."""
+    TRUNCATE = "truncate"
+    """They exist and lose their rows, not their shape."""
 
 
 class WriteOptions(BaseModel):
