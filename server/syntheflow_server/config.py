@@ -7,23 +7,44 @@ which wins over the TOML file, which wins over the defaults here.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+
+from syntheflow_server.connect.access import Access
+from syntheflow_server.connect.settings import NAME, Connection
+from syntheflow_server.domain.errors import InvalidArgumentError
+
+
+def _words(value: object) -> object:
+    """Split a text of the environment at its commas."""
+    if isinstance(value, str):
+        return tuple(word.strip() for word in value.split(",") if word.strip())
+    return value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Folders = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_words)]
 
 
 class Settings(BaseSettings):
     """All that an operator may set."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SYNTHEFLOW_", extra="forbid", frozen=True, env_ignore_empty=True
+        env_prefix="SYNTHEFLOW_",
+        extra="forbid",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
     _toml: ClassVar[Path | None] = None
 
@@ -59,6 +80,59 @@ class Settings(BaseSettings):
     drain_delay_seconds: float = Field(
         0.0, ge=0, description="Pause between saying NOT_SERVING and refusing new work."
     )
+
+    allowed_hosts: Words = Field(
+        (),
+        description="Hosts that may be connected to: HOST, HOST:PORT, *.DOMAIN (public "
+        "addresses only); with commas between. Default: none.",
+    )
+    allowed_folders: Folders = Field(
+        (), description="Folders whose files may be read and written. Default: none."
+    )
+    allowed_buckets: Words = Field(
+        (),
+        description="Object stores that may be read and written: s3://BUCKET/PREFIX, "
+        "gs://BUCKET, abfs://CONTAINER@ACCOUNT. Default: none.",
+    )
+    connections: dict[str, Connection] = Field(
+        default_factory=dict,
+        description="Places by name, with what opens them; in the environment as JSON.",
+    )
+    secrets_file: Path | None = Field(
+        None,
+        description="TOML file, for its owner alone: a table for each connection or URL with "
+        "user and password.",
+    )
+
+    @field_validator("connections")
+    @classmethod
+    def _named(cls, connections: dict[str, Connection]) -> dict[str, Connection]:
+        if not all(map(NAME.fullmatch, connections)):
+            raise ValueError("names of connections have 1 to 63 of a-z, 0-9, '-' and '_'")
+        return connections
+
+    def access(self, environment: Mapping[str, str]) -> Access:
+        """Return what these settings allow of the outside.
+
+        `environment` is where PGPASSWORD and the like may stand. Raises ValueError or
+        InvalidArgumentError if an allow-list holds what cannot be understood.
+        """
+        return Access(
+            allowed_hosts=self.allowed_hosts,
+            allowed_folders=self.allowed_folders,
+            allowed_buckets=self.allowed_buckets,
+            connections=self.connections,
+            secrets_file=self.secrets_file,
+            environment=environment,
+        )
+
+    @model_validator(mode="after")
+    def _understood(self) -> Settings:
+        try:
+            self.access({})
+        except InvalidArgumentError as error:
+            raise ValueError(f"allowed_buckets: {error.message}") from None
+        return self
 
     @classmethod
     def settings_customise_sources(
