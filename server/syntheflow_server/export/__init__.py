@@ -21,6 +21,7 @@ from syntheflow_server.export.base import (
     split,
 )
 from syntheflow_server.export.csv_text import CsvEncoder
+from syntheflow_server.export.excel import ExcelBook
 from syntheflow_server.export.json_text import JsonEncoder, JsonLinesEncoder
 from syntheflow_server.export.parquet_file import ParquetBook
 
@@ -32,7 +33,10 @@ ENCODERS: dict[str, type[Encoder]] = {
 }
 """Formats whose batches are encoded wherever they are made."""
 
-BOOKS: dict[str, type[Book]] = {"parquet": ParquetBook}
+BOOKS: dict[str, type[Book]] = {
+    "parquet": ParquetBook,
+    "xlsx": ExcelBook,
+}
 """Formats that are written by one object in a process of its own."""
 
 __all__ = [
