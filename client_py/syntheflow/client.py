@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from syntheflow import generation, messages, uploads, values, wishes
+from syntheflow import generation, messages, options, uploads, values, wishes
 from syntheflow.errors import SyntheflowError
 from syntheflow.resources import (
     OnProgress,
@@ -72,6 +72,7 @@ class Client(Resources):
         data: Any,
         *,
         schema: Mapping[str, Any] | values.Schema | None = None,
+        read: Mapping[str, Any] | None = None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> values.Dataset:
         """Upload files or tables as a new dataset, all or nothing.
@@ -79,6 +80,8 @@ class Client(Resources):
         `data` is a path, a list of paths (the file's stem names the table), or a
         mapping of table name to a path or a table (pyarrow, pandas, polars).
         `schema` fixes what it names, in the form of a schema file; the rest is inferred.
+        `read` says how the files are read, such as {"separator": ";", "decimal": ","}; the
+        rest is guessed, and told in `TableSummary.read_as` (see `syntheflow.options`).
         `on_bytes` hears the number of bytes of each piece sent.
         """
         parts = uploads.parts_of(data)
@@ -87,9 +90,10 @@ class Client(Resources):
             request_id=new_request_id(),
             schema=None if schema is None else messages.schema_message(schema_fields(schema)),
         )
+        how = options.read_message(read)
         answer = self._transport.retrying(
             lambda: uploads.send(
-                self._synthesis.Upload, lambda: uploads.requests(header, parts, on_bytes)
+                self._synthesis.Upload, lambda: uploads.requests(header, parts, on_bytes, how)
             )
         )
         return messages.dataset(answer.dataset)
@@ -177,13 +181,16 @@ class Client(Resources):
         fill_missing: bool = False,
         existing: wishes.Given | None = None,
         orphans: bool = False,
+        write: Mapping[str, Any] | None = None,
     ) -> Iterator[values.Fragment]:
         """Stream synthetic rows as the server's bytes.
 
         `rows` sets the size of single tables instead of `scale`; `tables` picks
         tables; `window` (table, first row, rows; 0 rows means to the end) picks rows of
-        one. `format` is arrow, csv, json, jsonl or parquet. Closing the iterator stops
-        the server. A broken stream raises here; `batches` and `read` go on instead.
+        one. `format` is arrow, csv, json, jsonl, parquet, excel, xml, sql, sqlite or
+        duckdb, `write` its settings, such as {"dialect": "mysql"} (see `syntheflow.options`).
+        Closing the iterator stops the server. A broken stream raises here; `batches` and
+        `read` go on instead.
 
         `where` are conditions that every row keeps: Condition values or texts such as
         "age >= 30" (see `syntheflow.conditions`). `temperature` below 1 keeps rows to what
@@ -205,6 +212,7 @@ class Client(Resources):
             conditions=self._conditions(model, where),
             temperature=temperature,
             orphans=orphans,
+            write=write,
         )
         if not given and not existing and not fill_missing:
             return generation.fragments(self._transport, request)
@@ -233,8 +241,10 @@ class Client(Resources):
         on_rows: Callable[[str, int], None] | None = None,
         **what: Any,
     ) -> tuple[values.WrittenFile, ...]:
-        """Write each table to `out`/TABLE.ENDING; all appear when all are whole.
+        """Write the files of a format into the folder `out`; all appear when all are whole.
 
+        One file a table, named after it; one workbook, script or database for all of them
+        in the formats excel, sql, sqlite and duckdb.
         `what` are the further arguments of `generate`; `on_rows` hears table and rows
         as they come.
         """

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from syntheflow.errors import SyntheflowError
-from syntheflow.messages import FORMATS
+from syntheflow.messages import FORMATS, ONLY_READ
+from syntheflow.options import write_message
 from syntheflow.streams import ArrowDecoder, parse_fragment
 from syntheflow.v1 import synthesis_service_pb2
 from syntheflow.values import Condition
@@ -40,10 +41,11 @@ def request(
     temperature: float = 1.0,
     handed: Handed = _NOTHING,
     orphans: bool = False,
+    write: Mapping[str, Any] | None = None,
 ) -> synthesis_service_pb2.GenerateRequest:
     """Return the message; `window` is (table, first row, rows; 0 rows means to the end)."""
-    if form not in FORMATS or form == "excel":
-        known = ", ".join(name for name in FORMATS if name != "excel")
+    if form not in FORMATS or form in ONLY_READ:
+        known = ", ".join(name for name in FORMATS if name not in ONLY_READ)
         raise SyntheflowError(
             f"Cannot generate the format {form!r}; known are {known}",
             code="INVALID_ARGUMENT",
@@ -74,6 +76,7 @@ def request(
         completions=handed.completions,
         existing=handed.existing,
         orphans=orphans,
+        write=write_message(write),
     )
     if window is not None:
         table, start, count = window

@@ -25,7 +25,14 @@ FORMATS = {
     "jsonl": synthesis_service_pb2.FORMAT_JSON_LINES,
     "parquet": synthesis_service_pb2.FORMAT_PARQUET,
     "excel": synthesis_service_pb2.FORMAT_EXCEL,
+    "xml": synthesis_service_pb2.FORMAT_XML,
+    "sql": synthesis_service_pb2.FORMAT_SQL,
+    "sqlite": synthesis_service_pb2.FORMAT_SQLITE,
+    "duckdb": synthesis_service_pb2.FORMAT_DUCKDB,
+    "archive": synthesis_service_pb2.FORMAT_ARCHIVE,
 }
+ONLY_READ = frozenset({"archive"})
+"""Formats that can be uploaded but not generated."""
 
 # The canonical status codes, each at its number.
 _CODES = (
@@ -64,9 +71,13 @@ def schema(message: schema_pb2.Schema) -> values.Schema:
                             schema_pb2.SemanticType, column.semantic_type, "SEMANTIC_TYPE_"
                         ),
                         nullable=column.nullable,
+                        native_type=column.native_type,
+                        identity=column.identity,
                     )
                     for column in table.columns
                 ),
+                unique_keys=tuple(tuple(key.columns) for key in table.unique_keys),
+                checks=tuple(table.checks),
             )
             for table in message.tables
         ),
@@ -79,6 +90,7 @@ def schema(message: schema_pb2.Schema) -> values.Schema:
             )
             for key in message.foreign_keys
         ),
+        dialect=message.dialect,
     )
 
 
@@ -99,13 +111,20 @@ def schema_message(fields: Mapping[str, Any]) -> schema_pb2.Schema:
                         semantic_type="SEMANTIC_TYPE_"
                         + (column.get("semantic_type") or "unspecified").upper(),
                         nullable=bool(column.get("nullable", False)),
+                        native_type=column.get("native_type") or "",
+                        identity=bool(column.get("identity", False)),
                     )
                     for column in table.get("columns") or ()
                 ],
+                unique_keys=[
+                    schema_pb2.UniqueKey(columns=key) for key in table.get("unique_keys") or ()
+                ],
+                checks=table.get("checks") or (),
             )
             for table in fields.get("tables") or ()
         ],
         foreign_keys=[schema_pb2.ForeignKey(**key) for key in fields.get("foreign_keys") or ()],
+        dialect=fields.get("dialect") or "",
     )
 
 
@@ -123,6 +142,8 @@ def dataset(message: dataset_service_pb2.Dataset) -> values.Dataset:
                 bytes=table.bytes,
                 file_name=table.file_name,
                 findings=tuple(table.findings),
+                read_as=dict(sorted(table.read_as.items())),
+                rejected_rows=table.rejected_rows,
             )
             for table in message.tables
         ),
@@ -180,6 +201,8 @@ def job(message: job_service_pb2.Job) -> values.Job:
         error=_failure(message.error) if message.HasField("error") else None,
         start_time=_time(message, "start_time"),
         end_time=_time(message, "end_time"),
+        tables={one.table: one.rows for one in message.tables},
+        notes=tuple(message.notes),
     )
 
 

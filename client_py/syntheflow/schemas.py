@@ -1,10 +1,12 @@
 """Schemas as files: reads, checks and writes the YAML and JSON form.
 
-The form: {"tables": [{"name", "primary_key", "columns": [{"name", "type",
-"semantic_type", "nullable"}]}], "foreign_keys": [{"child_table", "child_columns",
-"parent_table", "parent_columns"}], "rules": []}. A partial one names only what shall
-be fixed: tables, columns and fields that it leaves out stay as they are; a list of
-keys that it gives replaces the whole list.
+The form: {"tables": [{"name", "primary_key", "unique_keys", "checks", "columns":
+[{"name", "type", "semantic_type", "nullable", "native_type", "identity"}]}],
+"foreign_keys": [{"child_table", "child_columns", "parent_table", "parent_columns"}],
+"dialect", "rules": []}. What only a database declares (native_type, identity,
+unique_keys, checks, dialect) stands there only if there is any. A partial one names
+only what shall be fixed: tables, columns and fields that it leaves out stay as they
+are; a list of keys that it gives replaces the whole list.
 """
 
 from __future__ import annotations
@@ -20,11 +22,21 @@ if TYPE_CHECKING:
 
     from syntheflow.values import Schema
 
-_TOP = {"tables": list, "foreign_keys": list, "rules": list}
-_TABLE = {"name": str, "primary_key": list, "columns": list}
-_COLUMN = {"name": str, "type": str, "semantic_type": str, "nullable": bool}
+_TOP = {"tables": list, "foreign_keys": list, "dialect": str, "rules": list}
+_TABLE = {"name": str, "primary_key": list, "columns": list, "unique_keys": list, "checks": list}
+_COLUMN = {
+    "name": str,
+    "type": str,
+    "semantic_type": str,
+    "nullable": bool,
+    "native_type": str,
+    "identity": bool,
+}
 _KEY = {"child_table": str, "child_columns": list, "parent_table": str, "parent_columns": list}
 _WORDS = {str: "a text", list: "a list", bool: "true or false"}
+_TEXTS = frozenset({"primary_key", "child_columns", "parent_columns"})
+_DECLARED = frozenset({"native_type", "identity", "unique_keys", "checks", "dialect"})
+"""What only a database declares; left out of the form where there is none."""
 SEMANTIC_TYPES = (
     "integer", "number", "boolean", "category", "date", "datetime", "time", "duration",
     "identifier", "code", "text",
@@ -33,7 +45,19 @@ SEMANTIC_TYPES = (
 
 def to_dict(schema: Schema) -> dict[str, Any]:
     """Return the schema in the form of its files."""
-    return {**schema.to_dict(), "rules": []}
+    whole = _without_undeclared(schema.to_dict())
+    whole["tables"] = [
+        {
+            **_without_undeclared(table),
+            "columns": [_without_undeclared(column) for column in table["columns"]],
+        }
+        for table in whole["tables"]
+    ]
+    return {**whole, "rules": []}
+
+
+def _without_undeclared(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value or name not in _DECLARED}
 
 
 def dump(fields: Mapping[str, Any], form: str) -> str:
@@ -112,12 +136,19 @@ def _check_record(
             faults.append(Violation(field=f"{where}.{name}", rule=rule))
         elif value is not None and not isinstance(value, kind):
             faults.append(Violation(field=f"{where}.{name}", rule=f"must be {_WORDS[kind]}"))
-        elif isinstance(value, list) and name in {"primary_key", "child_columns", "parent_columns"}:
-            faults += [
+        elif name in _TEXTS and not _are_texts(value or []):
+            faults.append(
                 Violation(field=f"{where}.{name}", rule="must list column names as texts")
-                for item in value
-                if not isinstance(item, str)
-            ]
+            )
+        elif name == "checks" and not _are_texts(value or []):
+            faults.append(Violation(field=f"{where}.{name}", rule="must list conditions as texts"))
+        elif name == "unique_keys" and not all(_are_texts(key) for key in value or []):
+            rule = "must list the columns of each key: [[a], [b, c]]"
+            faults.append(Violation(field=f"{where}.{name}", rule=rule))
+
+
+def _are_texts(items: Any) -> bool:
+    return isinstance(items, list) and all(isinstance(item, str) for item in items)
 
 
 def _check_semantic(column: Any, where: str, faults: list[Violation]) -> None:
@@ -147,14 +178,11 @@ def merged(whole: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
                 {name: value for name, value in column.items() if value is not None}
             )
         table["columns"] = list(columns.values())
-        if change.get("primary_key") is not None:
-            table["primary_key"] = change["primary_key"]
-    keys = part.get("foreign_keys")
-    return {
-        "tables": list(tables.values()),
-        "foreign_keys": whole["foreign_keys"] if keys is None else keys,
-        "rules": [],
-    }
+        for name in ("primary_key", "unique_keys", "checks"):
+            if change.get(name) is not None:
+                table[name] = change[name]
+    said = {name: part[name] for name in ("foreign_keys", "dialect") if part.get(name) is not None}
+    return {**whole, "tables": list(tables.values()), **said, "rules": []}
 
 
 def _invalid(message: str, violations: tuple[Violation, ...] = ()) -> SyntheflowError:

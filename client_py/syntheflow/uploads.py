@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 
 from syntheflow.errors import SyntheflowError
-from syntheflow.v1 import synthesis_service_pb2
+from syntheflow.v1 import reading_pb2, synthesis_service_pb2
 
 CHUNK_BYTES = 1 << 20
 
@@ -50,8 +50,12 @@ def requests(
     header: synthesis_service_pb2.UploadHeader,
     parts: list[Part],
     on_bytes: Callable[[int], None] | None = None,
+    options: reading_pb2.ReadOptions | None = None,
 ) -> Iterator[synthesis_service_pb2.UploadRequest]:
-    """Yield the messages of an upload; `on_bytes` hears the number of bytes of each piece."""
+    """Yield the messages of an upload; `on_bytes` hears the number of bytes of each piece.
+
+    `options` say how all its files are read.
+    """
     message = synthesis_service_pb2.UploadRequest
     yield message(header=header)
     for part in parts:
@@ -59,6 +63,7 @@ def requests(
             table=part.table,
             file_name=part.file_name,
             format=synthesis_service_pb2.Format.Name(part.format),
+            options=options,
         )
         yield message(file_start=start)
         digest, size = hashlib.sha256(), 0

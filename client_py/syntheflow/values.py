@@ -47,21 +47,32 @@ class Resource(Value):
 
 @dataclass(frozen=True, slots=True)
 class Column(Value):
-    """One column: stored type in Arrow's notation and what its values mean."""
+    """One column: stored type in Arrow's notation and what its values mean.
+
+    `native_type` is its type in the database that it came from, `identity` says that the
+    database numbers new rows there by itself.
+    """
 
     name: str
     type: str
     semantic_type: str
     nullable: bool
+    native_type: str = ""
+    identity: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table(Value):
-    """One table; columns stand in their original order."""
+    """One table; columns stand in their original order.
+
+    `unique_keys` and `checks` are what the database that it came from declares.
+    """
 
     name: str
     primary_key: tuple[str, ...]
     columns: tuple[Column, ...]
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    checks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +87,31 @@ class ForeignKey(Value):
 
 @dataclass(frozen=True, slots=True)
 class Schema(Value):
-    """Tables, columns, keys and references of a dataset."""
+    """Tables, columns, keys and references of a dataset.
+
+    `dialect` is the SQL of the database that it came from; empty if it came from none.
+    """
 
     tables: tuple[Table, ...]
     foreign_keys: tuple[ForeignKey, ...] = ()
+    dialect: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TableSummary(Value):
-    """Facts about one stored table; `findings` say how its file was read."""
+    """Facts about one stored table; `findings` say how its file was read.
+
+    `read_as` are the settings that it was read with, guessed or said, by the names of
+    `upload`'s options; `rejected_rows` were left out as bad.
+    """
 
     name: str
     rows: int
     bytes: int
     file_name: str
     findings: tuple[str, ...]
+    read_as: dict[str, str] = field(default_factory=dict)
+    rejected_rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +233,9 @@ class JobFailure(Value):
 class Job(Resource):
     """Long-running work.
 
-    `kind` is train or validate; `state` is queued, running, succeeded, failed or
-    cancelled; `progress` goes from 0 to 1; `result` names what it made.
+    `kind` is train, validate, import or export; `state` is queued, running, succeeded,
+    failed or cancelled; `progress` goes from 0 to 1; `result` names what it made.
+    `tables` are the rows read or written so far, `notes` what is worth knowing.
     """
 
     kind: str
@@ -226,6 +248,8 @@ class Job(Resource):
     error: JobFailure | None
     start_time: datetime | None
     end_time: datetime | None
+    tables: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -280,9 +304,13 @@ class Fragment:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile(Value):
-    """A file that `generate_files` wrote."""
+    """A file that `generate_files` wrote: `tables` are its rows by table.
+
+    `table` is empty if it holds several tables, or none.
+    """
 
     table: str
     path: str
     rows: int
     bytes: int
+    tables: dict[str, int] = field(default_factory=dict)

@@ -23,10 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from syntheflow.v1 import job_service_pb2 as syntheflow_dot_v1_dot_job__service__pb2
+from syntheflow.v1 import reading_pb2 as syntheflow_dot_v1_dot_reading__pb2
 from syntheflow.v1 import schema_pb2 as syntheflow_dot_v1_dot_schema__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#syntheflow/v1/dataset_service.proto\x12\rsyntheflow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1asyntheflow/v1/schema.proto\"\xde\x01\n\x0cTableSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\r\n\x05\x62ytes\x18\x03 \x01(\x03\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x10\n\x08\x66indings\x18\x05 \x03(\t\x12\x38\n\x07read_as\x18\x06 \x03(\x0b\x32\'.syntheflow.v1.TableSummary.ReadAsEntry\x12\x15\n\rrejected_rows\x18\x07 \x01(\x03\x1a-\n\x0bReadAsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdb\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x06schema\x18\x04 \x01(\x0b\x32\x15.syntheflow.v1.Schema\x12+\n\x06tables\x18\x05 \x03(\x0b\x32\x1b.syntheflow.v1.TableSummary\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.syntheflow.v1.Dataset\"<\n\x13ListDatasetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x14ListDatasetsResponse\x12(\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x16.syntheflow.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"l\n\x13UpdateSchemaRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x06schema\x18\x02 \x01(\x0b\x32\x15.syntheflow.v1.Schema\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"?\n\x14UpdateSchemaResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.syntheflow.v1.Dataset\"8\n\x14\x44\x65leteDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteDatasetResponse2\xf1\x02\n\x0e\x44\x61tasetService\x12Q\n\nGetDataset\x12 .syntheflow.v1.GetDatasetRequest\x1a!.syntheflow.v1.GetDatasetResponse\x12W\n\x0cListDatasets\x12\".syntheflow.v1.ListDatasetsRequest\x1a#.syntheflow.v1.ListDatasetsResponse\x12W\n\x0cUpdateSchema\x12\".syntheflow.v1.UpdateSchemaRequest\x1a#.syntheflow.v1.UpdateSchemaResponse\x12Z\n\rDeleteDataset\x12#.syntheflow.v1.DeleteDatasetRequest\x1a$.syntheflow.v1.DeleteDatasetResponseB\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#syntheflow/v1/dataset_service.proto\x12\rsyntheflow.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsyntheflow/v1/job_service.proto\x1a\x1bsyntheflow/v1/reading.proto\x1a\x1asyntheflow/v1/schema.proto\"\xde\x01\n\x0cTableSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\r\n\x05\x62ytes\x18\x03 \x01(\x03\x12\x11\n\tfile_name\x18\x04 \x01(\t\x12\x10\n\x08\x66indings\x18\x05 \x03(\t\x12\x38\n\x07read_as\x18\x06 \x03(\x0b\x32\'.syntheflow.v1.TableSummary.ReadAsEntry\x12\x15\n\rrejected_rows\x18\x07 \x01(\x03\x1a-\n\x0bReadAsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdb\x01\n\x07\x44\x61taset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12/\n\x0b\x63reate_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x06schema\x18\x04 \x01(\x0b\x32\x15.syntheflow.v1.Schema\x12+\n\x06tables\x18\x05 \x03(\x0b\x32\x1b.syntheflow.v1.TableSummary\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"!\n\x11GetDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"=\n\x12GetDatasetResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.syntheflow.v1.Dataset\"<\n\x13ListDatasetsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Y\n\x14ListDatasetsResponse\x12(\n\x08\x64\x61tasets\x18\x01 \x03(\x0b\x32\x16.syntheflow.v1.Dataset\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"l\n\x13UpdateSchemaRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x06schema\x18\x02 \x01(\x0b\x32\x15.syntheflow.v1.Schema\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"?\n\x14UpdateSchemaResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.syntheflow.v1.Dataset\"8\n\x14\x44\x65leteDatasetRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x17\n\x15\x44\x65leteDatasetResponse\"\xeb\x01\n\x14ImportDatasetRequest\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06tables\x18\x03 \x03(\t\x12\x0f\n\x07\x65xclude\x18\x04 \x03(\t\x12\x11\n\tnamespace\x18\x05 \x01(\t\x12\x13\n\x0bsample_rows\x18\x06 \x01(\x03\x12+\n\x07options\x18\x07 \x01(\x0b\x32\x1a.syntheflow.v1.ReadOptions\x12%\n\x06schema\x18\x08 \x01(\x0b\x32\x15.syntheflow.v1.Schema\x12\x12\n\nrequest_id\x18\t \x01(\t\"8\n\x15ImportDatasetResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job2\xcd\x03\n\x0e\x44\x61tasetService\x12Z\n\rImportDataset\x12#.syntheflow.v1.ImportDatasetRequest\x1a$.syntheflow.v1.ImportDatasetResponse\x12Q\n\nGetDataset\x12 .syntheflow.v1.GetDatasetRequest\x1a!.syntheflow.v1.GetDatasetResponse\x12W\n\x0cListDatasets\x12\".syntheflow.v1.ListDatasetsRequest\x1a#.syntheflow.v1.ListDatasetsResponse\x12W\n\x0cUpdateSchema\x12\".syntheflow.v1.UpdateSchemaRequest\x1a#.syntheflow.v1.UpdateSchemaResponse\x12Z\n\rDeleteDataset\x12#.syntheflow.v1.DeleteDatasetRequest\x1a$.syntheflow.v1.DeleteDatasetResponseB\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,28 +38,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.syntheflow.v1P\001'
   _globals['_TABLESUMMARY_READASENTRY']._loaded_options = None
   _globals['_TABLESUMMARY_READASENTRY']._serialized_options = b'8\001'
-  _globals['_TABLESUMMARY']._serialized_start=116
-  _globals['_TABLESUMMARY']._serialized_end=338
-  _globals['_TABLESUMMARY_READASENTRY']._serialized_start=293
-  _globals['_TABLESUMMARY_READASENTRY']._serialized_end=338
-  _globals['_DATASET']._serialized_start=341
-  _globals['_DATASET']._serialized_end=560
-  _globals['_GETDATASETREQUEST']._serialized_start=562
-  _globals['_GETDATASETREQUEST']._serialized_end=595
-  _globals['_GETDATASETRESPONSE']._serialized_start=597
-  _globals['_GETDATASETRESPONSE']._serialized_end=658
-  _globals['_LISTDATASETSREQUEST']._serialized_start=660
-  _globals['_LISTDATASETSREQUEST']._serialized_end=720
-  _globals['_LISTDATASETSRESPONSE']._serialized_start=722
-  _globals['_LISTDATASETSRESPONSE']._serialized_end=811
-  _globals['_UPDATESCHEMAREQUEST']._serialized_start=813
-  _globals['_UPDATESCHEMAREQUEST']._serialized_end=921
-  _globals['_UPDATESCHEMARESPONSE']._serialized_start=923
-  _globals['_UPDATESCHEMARESPONSE']._serialized_end=986
-  _globals['_DELETEDATASETREQUEST']._serialized_start=988
-  _globals['_DELETEDATASETREQUEST']._serialized_end=1044
-  _globals['_DELETEDATASETRESPONSE']._serialized_start=1046
-  _globals['_DELETEDATASETRESPONSE']._serialized_end=1069
-  _globals['_DATASETSERVICE']._serialized_start=1072
-  _globals['_DATASETSERVICE']._serialized_end=1441
+  _globals['_TABLESUMMARY']._serialized_start=178
+  _globals['_TABLESUMMARY']._serialized_end=400
+  _globals['_TABLESUMMARY_READASENTRY']._serialized_start=355
+  _globals['_TABLESUMMARY_READASENTRY']._serialized_end=400
+  _globals['_DATASET']._serialized_start=403
+  _globals['_DATASET']._serialized_end=622
+  _globals['_GETDATASETREQUEST']._serialized_start=624
+  _globals['_GETDATASETREQUEST']._serialized_end=657
+  _globals['_GETDATASETRESPONSE']._serialized_start=659
+  _globals['_GETDATASETRESPONSE']._serialized_end=720
+  _globals['_LISTDATASETSREQUEST']._serialized_start=722
+  _globals['_LISTDATASETSREQUEST']._serialized_end=782
+  _globals['_LISTDATASETSRESPONSE']._serialized_start=784
+  _globals['_LISTDATASETSRESPONSE']._serialized_end=873
+  _globals['_UPDATESCHEMAREQUEST']._serialized_start=875
+  _globals['_UPDATESCHEMAREQUEST']._serialized_end=983
+  _globals['_UPDATESCHEMARESPONSE']._serialized_start=985
+  _globals['_UPDATESCHEMARESPONSE']._serialized_end=1048
+  _globals['_DELETEDATASETREQUEST']._serialized_start=1050
+  _globals['_DELETEDATASETREQUEST']._serialized_end=1106
+  _globals['_DELETEDATASETRESPONSE']._serialized_start=1108
+  _globals['_DELETEDATASETRESPONSE']._serialized_end=1131
+  _globals['_IMPORTDATASETREQUEST']._serialized_start=1134
+  _globals['_IMPORTDATASETREQUEST']._serialized_end=1369
+  _globals['_IMPORTDATASETRESPONSE']._serialized_start=1371
+  _globals['_IMPORTDATASETRESPONSE']._serialized_end=1427
+  _globals['_DATASETSERVICE']._serialized_start=1430
+  _globals['_DATASETSERVICE']._serialized_end=1891
 # @@protoc_insertion_point(module_scope)

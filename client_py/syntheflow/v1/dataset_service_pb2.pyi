@@ -1,4 +1,6 @@
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from syntheflow.v1 import job_service_pb2 as _job_service_pb2
+from syntheflow.v1 import reading_pb2 as _reading_pb2
 from syntheflow.v1 import schema_pb2 as _schema_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -105,3 +107,31 @@ class DeleteDatasetRequest(_message.Message):
 class DeleteDatasetResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ImportDatasetRequest(_message.Message):
+    __slots__ = ("dataset_id", "source", "tables", "exclude", "namespace", "sample_rows", "options", "schema", "request_id")
+    DATASET_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TABLES_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_ROWS_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    dataset_id: str
+    source: str
+    tables: _containers.RepeatedScalarFieldContainer[str]
+    exclude: _containers.RepeatedScalarFieldContainer[str]
+    namespace: str
+    sample_rows: int
+    options: _reading_pb2.ReadOptions
+    schema: _schema_pb2.Schema
+    request_id: str
+    def __init__(self, dataset_id: _Optional[str] = ..., source: _Optional[str] = ..., tables: _Optional[_Iterable[str]] = ..., exclude: _Optional[_Iterable[str]] = ..., namespace: _Optional[str] = ..., sample_rows: _Optional[int] = ..., options: _Optional[_Union[_reading_pb2.ReadOptions, _Mapping]] = ..., schema: _Optional[_Union[_schema_pb2.Schema, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ImportDatasetResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _job_service_pb2.Job
+    def __init__(self, job: _Optional[_Union[_job_service_pb2.Job, _Mapping]] = ...) -> None: ...

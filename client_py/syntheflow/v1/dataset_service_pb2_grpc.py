@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class DatasetServiceStub(object):
     """Datasets: related tables plus their schema. They come to be by
-    SynthesisService.Upload.
+    SynthesisService.Upload or ImportDataset.
     """
 
     def __init__(self, channel):
@@ -36,6 +36,11 @@ class DatasetServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
+        self.ImportDataset = channel.unary_unary(
+                '/syntheflow.v1.DatasetService/ImportDataset',
+                request_serializer=syntheflow_dot_v1_dot_dataset__service__pb2.ImportDatasetRequest.SerializeToString,
+                response_deserializer=syntheflow_dot_v1_dot_dataset__service__pb2.ImportDatasetResponse.FromString,
+                _registered_method=True)
         self.GetDataset = channel.unary_unary(
                 '/syntheflow.v1.DatasetService/GetDataset',
                 request_serializer=syntheflow_dot_v1_dot_dataset__service__pb2.GetDatasetRequest.SerializeToString,
@@ -60,8 +65,20 @@ class DatasetServiceStub(object):
 
 class DatasetServiceServicer(object):
     """Datasets: related tables plus their schema. They come to be by
-    SynthesisService.Upload.
+    SynthesisService.Upload or ImportDataset.
     """
+
+    def ImportDataset(self, request, context):
+        """Starts reading a database, a folder or a bucket that the server can reach, as one
+        new dataset: tables, keys and types as they are declared there, rows of one moment
+        where the database can. Returns at once; watch the job, whose result is the
+        dataset. All or nothing. FAILED_PRECONDITION (PLACE_NOT_ALLOWED) unless the server's
+        settings allow the place; INVALID_ARGUMENT (PASSWORD_IN_URL) if a password stands in
+        `source`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def GetDataset(self, request, context):
         """Returns one dataset with its schema. NOT_FOUND if there is none.
@@ -98,6 +115,11 @@ class DatasetServiceServicer(object):
 
 def add_DatasetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ImportDataset': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportDataset,
+                    request_deserializer=syntheflow_dot_v1_dot_dataset__service__pb2.ImportDatasetRequest.FromString,
+                    response_serializer=syntheflow_dot_v1_dot_dataset__service__pb2.ImportDatasetResponse.SerializeToString,
+            ),
             'GetDataset': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDataset,
                     request_deserializer=syntheflow_dot_v1_dot_dataset__service__pb2.GetDatasetRequest.FromString,
@@ -128,8 +150,35 @@ def add_DatasetServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class DatasetService(object):
     """Datasets: related tables plus their schema. They come to be by
-    SynthesisService.Upload.
+    SynthesisService.Upload or ImportDataset.
     """
+
+    @staticmethod
+    def ImportDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/syntheflow.v1.DatasetService/ImportDataset',
+            syntheflow_dot_v1_dot_dataset__service__pb2.ImportDatasetRequest.SerializeToString,
+            syntheflow_dot_v1_dot_dataset__service__pb2.ImportDatasetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def GetDataset(request,

@@ -26,7 +26,7 @@ from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsyntheflow/v1/job_service.proto\x12\rsyntheflow.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"P\n\x08JobError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12%\n\x07\x64\x65tails\x18\x03 \x03(\x0b\x32\x14.google.protobuf.Any\"\xbb\x03\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.syntheflow.v1.JobKind\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.syntheflow.v1.JobState\x12\x10\n\x08progress\x18\x04 \x01(\x01\x12\r\n\x05stage\x18\x05 \x01(\t\x12\x30\n\x07metrics\x18\x06 \x03(\x0b\x32\x1f.syntheflow.v1.Job.MetricsEntry\x12\x0e\n\x06target\x18\x07 \x01(\t\x12\x0e\n\x06result\x18\x08 \x01(\t\x12&\n\x05\x65rror\x18\t \x01(\x0b\x32\x17.syntheflow.v1.JobError\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"1\n\x0eGetJobResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job\"8\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"M\n\x10ListJobsResponse\x12 \n\x04jobs\x18\x01 \x03(\x0b\x32\x12.syntheflow.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"4\n\x11\x43\x61ncelJobResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job\"\x1f\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"3\n\x10WatchJobResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job\"4\n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse*N\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eJOB_KIND_TRAIN\x10\x01\x12\x15\n\x11JOB_KIND_VALIDATE\x10\x02*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x32\x8f\x03\n\nJobService\x12\x45\n\x06GetJob\x12\x1c.syntheflow.v1.GetJobRequest\x1a\x1d.syntheflow.v1.GetJobResponse\x12K\n\x08ListJobs\x12\x1e.syntheflow.v1.ListJobsRequest\x1a\x1f.syntheflow.v1.ListJobsResponse\x12N\n\tCancelJob\x12\x1f.syntheflow.v1.CancelJobRequest\x1a .syntheflow.v1.CancelJobResponse\x12M\n\x08WatchJob\x12\x1e.syntheflow.v1.WatchJobRequest\x1a\x1f.syntheflow.v1.WatchJobResponse0\x01\x12N\n\tDeleteJob\x12\x1f.syntheflow.v1.DeleteJobRequest\x1a .syntheflow.v1.DeleteJobResponseB\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsyntheflow/v1/job_service.proto\x12\rsyntheflow.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"P\n\x08JobError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\x12%\n\x07\x64\x65tails\x18\x03 \x03(\x0b\x32\x14.google.protobuf.Any\"\xf5\x03\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.syntheflow.v1.JobKind\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.syntheflow.v1.JobState\x12\x10\n\x08progress\x18\x04 \x01(\x01\x12\r\n\x05stage\x18\x05 \x01(\t\x12\x30\n\x07metrics\x18\x06 \x03(\x0b\x32\x1f.syntheflow.v1.Job.MetricsEntry\x12\x0e\n\x06target\x18\x07 \x01(\t\x12\x0e\n\x06result\x18\x08 \x01(\t\x12&\n\x05\x65rror\x18\t \x01(\x0b\x32\x17.syntheflow.v1.JobError\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x06tables\x18\r \x03(\x0b\x32\x19.syntheflow.v1.TableCount\x12\r\n\x05notes\x18\x0e \x03(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\")\n\nTableCount\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"1\n\x0eGetJobResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job\"8\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"M\n\x10ListJobsResponse\x12 \n\x04jobs\x18\x01 \x03(\x0b\x32\x12.syntheflow.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"4\n\x11\x43\x61ncelJobResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job\"\x1f\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"3\n\x10WatchJobResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job\"4\n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse*x\n\x07JobKind\x12\x18\n\x14JOB_KIND_UNSPECIFIED\x10\x00\x12\x12\n\x0eJOB_KIND_TRAIN\x10\x01\x12\x15\n\x11JOB_KIND_VALIDATE\x10\x02\x12\x13\n\x0fJOB_KIND_IMPORT\x10\x03\x12\x13\n\x0fJOB_KIND_EXPORT\x10\x04*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x32\x8f\x03\n\nJobService\x12\x45\n\x06GetJob\x12\x1c.syntheflow.v1.GetJobRequest\x1a\x1d.syntheflow.v1.GetJobResponse\x12K\n\x08ListJobs\x12\x1e.syntheflow.v1.ListJobsRequest\x1a\x1f.syntheflow.v1.ListJobsResponse\x12N\n\tCancelJob\x12\x1f.syntheflow.v1.CancelJobRequest\x1a .syntheflow.v1.CancelJobResponse\x12M\n\x08WatchJob\x12\x1e.syntheflow.v1.WatchJobRequest\x1a\x1f.syntheflow.v1.WatchJobResponse0\x01\x12N\n\tDeleteJob\x12\x1f.syntheflow.v1.DeleteJobRequest\x1a .syntheflow.v1.DeleteJobResponseB\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,36 +36,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.syntheflow.v1P\001'
   _globals['_JOB_METRICSENTRY']._loaded_options = None
   _globals['_JOB_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_JOBKIND']._serialized_start=1106
-  _globals['_JOBKIND']._serialized_end=1184
-  _globals['_JOBSTATE']._serialized_start=1187
-  _globals['_JOBSTATE']._serialized_end=1341
+  _globals['_JOBKIND']._serialized_start=1207
+  _globals['_JOBKIND']._serialized_end=1327
+  _globals['_JOBSTATE']._serialized_start=1330
+  _globals['_JOBSTATE']._serialized_end=1484
   _globals['_JOBERROR']._serialized_start=110
   _globals['_JOBERROR']._serialized_end=190
   _globals['_JOB']._serialized_start=193
-  _globals['_JOB']._serialized_end=636
-  _globals['_JOB_METRICSENTRY']._serialized_start=590
-  _globals['_JOB_METRICSENTRY']._serialized_end=636
-  _globals['_GETJOBREQUEST']._serialized_start=638
-  _globals['_GETJOBREQUEST']._serialized_end=667
-  _globals['_GETJOBRESPONSE']._serialized_start=669
-  _globals['_GETJOBRESPONSE']._serialized_end=718
-  _globals['_LISTJOBSREQUEST']._serialized_start=720
-  _globals['_LISTJOBSREQUEST']._serialized_end=776
-  _globals['_LISTJOBSRESPONSE']._serialized_start=778
-  _globals['_LISTJOBSRESPONSE']._serialized_end=855
-  _globals['_CANCELJOBREQUEST']._serialized_start=857
-  _globals['_CANCELJOBREQUEST']._serialized_end=889
-  _globals['_CANCELJOBRESPONSE']._serialized_start=891
-  _globals['_CANCELJOBRESPONSE']._serialized_end=943
-  _globals['_WATCHJOBREQUEST']._serialized_start=945
-  _globals['_WATCHJOBREQUEST']._serialized_end=976
-  _globals['_WATCHJOBRESPONSE']._serialized_start=978
-  _globals['_WATCHJOBRESPONSE']._serialized_end=1029
-  _globals['_DELETEJOBREQUEST']._serialized_start=1031
-  _globals['_DELETEJOBREQUEST']._serialized_end=1083
-  _globals['_DELETEJOBRESPONSE']._serialized_start=1085
-  _globals['_DELETEJOBRESPONSE']._serialized_end=1104
-  _globals['_JOBSERVICE']._serialized_start=1344
-  _globals['_JOBSERVICE']._serialized_end=1743
+  _globals['_JOB']._serialized_end=694
+  _globals['_JOB_METRICSENTRY']._serialized_start=648
+  _globals['_JOB_METRICSENTRY']._serialized_end=694
+  _globals['_TABLECOUNT']._serialized_start=696
+  _globals['_TABLECOUNT']._serialized_end=737
+  _globals['_GETJOBREQUEST']._serialized_start=739
+  _globals['_GETJOBREQUEST']._serialized_end=768
+  _globals['_GETJOBRESPONSE']._serialized_start=770
+  _globals['_GETJOBRESPONSE']._serialized_end=819
+  _globals['_LISTJOBSREQUEST']._serialized_start=821
+  _globals['_LISTJOBSREQUEST']._serialized_end=877
+  _globals['_LISTJOBSRESPONSE']._serialized_start=879
+  _globals['_LISTJOBSRESPONSE']._serialized_end=956
+  _globals['_CANCELJOBREQUEST']._serialized_start=958
+  _globals['_CANCELJOBREQUEST']._serialized_end=990
+  _globals['_CANCELJOBRESPONSE']._serialized_start=992
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1044
+  _globals['_WATCHJOBREQUEST']._serialized_start=1046
+  _globals['_WATCHJOBREQUEST']._serialized_end=1077
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1079
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1130
+  _globals['_DELETEJOBREQUEST']._serialized_start=1132
+  _globals['_DELETEJOBREQUEST']._serialized_end=1184
+  _globals['_DELETEJOBRESPONSE']._serialized_start=1186
+  _globals['_DELETEJOBRESPONSE']._serialized_end=1205
+  _globals['_JOBSERVICE']._serialized_start=1487
+  _globals['_JOBSERVICE']._serialized_end=1886
 # @@protoc_insertion_point(module_scope)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asyntheflow/v1/schema.proto\x12\rsyntheflow.v1\"j\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x32\n\rsemantic_type\x18\x03 \x01(\x0e\x32\x1b.syntheflow.v1.SemanticType\x12\x10\n\x08nullable\x18\x04 \x01(\x08\"R\n\x05Table\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x07\x63olumns\x18\x02 \x03(\x0b\x32\x15.syntheflow.v1.Column\x12\x13\n\x0bprimary_key\x18\x03 \x03(\t\"f\n\nForeignKey\x12\x13\n\x0b\x63hild_table\x18\x01 \x01(\t\x12\x15\n\rchild_columns\x18\x02 \x03(\t\x12\x14\n\x0cparent_table\x18\x03 \x01(\t\x12\x16\n\x0eparent_columns\x18\x04 \x03(\t\"_\n\x06Schema\x12$\n\x06tables\x18\x01 \x03(\x0b\x32\x14.syntheflow.v1.Table\x12/\n\x0c\x66oreign_keys\x18\x02 \x03(\x0b\x32\x19.syntheflow.v1.ForeignKey*\xcf\x02\n\x0cSemanticType\x12\x1d\n\x19SEMANTIC_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15SEMANTIC_TYPE_INTEGER\x10\x01\x12\x18\n\x14SEMANTIC_TYPE_NUMBER\x10\x02\x12\x19\n\x15SEMANTIC_TYPE_BOOLEAN\x10\x03\x12\x1a\n\x16SEMANTIC_TYPE_CATEGORY\x10\x04\x12\x16\n\x12SEMANTIC_TYPE_DATE\x10\x05\x12\x1a\n\x16SEMANTIC_TYPE_DATETIME\x10\x06\x12\x16\n\x12SEMANTIC_TYPE_TIME\x10\x07\x12\x1a\n\x16SEMANTIC_TYPE_DURATION\x10\x08\x12\x1c\n\x18SEMANTIC_TYPE_IDENTIFIER\x10\t\x12\x16\n\x12SEMANTIC_TYPE_CODE\x10\n\x12\x16\n\x12SEMANTIC_TYPE_TEXT\x10\x0b\x42\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1asyntheflow/v1/schema.proto\x12\rsyntheflow.v1\"\x91\x01\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x32\n\rsemantic_type\x18\x03 \x01(\x0e\x32\x1b.syntheflow.v1.SemanticType\x12\x10\n\x08nullable\x18\x04 \x01(\x08\x12\x13\n\x0bnative_type\x18\x05 \x01(\t\x12\x10\n\x08identity\x18\x06 \x01(\x08\"\x1c\n\tUniqueKey\x12\x0f\n\x07\x63olumns\x18\x01 \x03(\t\"\x91\x01\n\x05Table\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x07\x63olumns\x18\x02 \x03(\x0b\x32\x15.syntheflow.v1.Column\x12\x13\n\x0bprimary_key\x18\x03 \x03(\t\x12-\n\x0bunique_keys\x18\x04 \x03(\x0b\x32\x18.syntheflow.v1.UniqueKey\x12\x0e\n\x06\x63hecks\x18\x05 \x03(\t\"f\n\nForeignKey\x12\x13\n\x0b\x63hild_table\x18\x01 \x01(\t\x12\x15\n\rchild_columns\x18\x02 \x03(\t\x12\x14\n\x0cparent_table\x18\x03 \x01(\t\x12\x16\n\x0eparent_columns\x18\x04 \x03(\t\"p\n\x06Schema\x12$\n\x06tables\x18\x01 \x03(\x0b\x32\x14.syntheflow.v1.Table\x12/\n\x0c\x66oreign_keys\x18\x02 \x03(\x0b\x32\x19.syntheflow.v1.ForeignKey\x12\x0f\n\x07\x64ialect\x18\x03 \x01(\t*\xcf\x02\n\x0cSemanticType\x12\x1d\n\x19SEMANTIC_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15SEMANTIC_TYPE_INTEGER\x10\x01\x12\x18\n\x14SEMANTIC_TYPE_NUMBER\x10\x02\x12\x19\n\x15SEMANTIC_TYPE_BOOLEAN\x10\x03\x12\x1a\n\x16SEMANTIC_TYPE_CATEGORY\x10\x04\x12\x16\n\x12SEMANTIC_TYPE_DATE\x10\x05\x12\x1a\n\x16SEMANTIC_TYPE_DATETIME\x10\x06\x12\x16\n\x12SEMANTIC_TYPE_TIME\x10\x07\x12\x1a\n\x16SEMANTIC_TYPE_DURATION\x10\x08\x12\x1c\n\x18SEMANTIC_TYPE_IDENTIFIER\x10\t\x12\x16\n\x12SEMANTIC_TYPE_CODE\x10\n\x12\x16\n\x12SEMANTIC_TYPE_TEXT\x10\x0b\x42\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,14 +32,16 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'syntheflow.v1.schema_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.syntheflow.v1P\001'
-  _globals['_SEMANTICTYPE']._serialized_start=439
-  _globals['_SEMANTICTYPE']._serialized_end=774
-  _globals['_COLUMN']._serialized_start=45
-  _globals['_COLUMN']._serialized_end=151
-  _globals['_TABLE']._serialized_start=153
-  _globals['_TABLE']._serialized_end=235
-  _globals['_FOREIGNKEY']._serialized_start=237
-  _globals['_FOREIGNKEY']._serialized_end=339
-  _globals['_SCHEMA']._serialized_start=341
-  _globals['_SCHEMA']._serialized_end=436
+  _globals['_SEMANTICTYPE']._serialized_start=590
+  _globals['_SEMANTICTYPE']._serialized_end=925
+  _globals['_COLUMN']._serialized_start=46
+  _globals['_COLUMN']._serialized_end=191
+  _globals['_UNIQUEKEY']._serialized_start=193
+  _globals['_UNIQUEKEY']._serialized_end=221
+  _globals['_TABLE']._serialized_start=224
+  _globals['_TABLE']._serialized_end=369
+  _globals['_FOREIGNKEY']._serialized_start=371
+  _globals['_FOREIGNKEY']._serialized_end=473
+  _globals['_SCHEMA']._serialized_start=475
+  _globals['_SCHEMA']._serialized_end=587
 # @@protoc_insertion_point(module_scope)

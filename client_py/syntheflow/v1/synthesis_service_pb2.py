@@ -25,10 +25,12 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from syntheflow.v1 import dataset_service_pb2 as syntheflow_dot_v1_dot_dataset__service__pb2
 from syntheflow.v1 import job_service_pb2 as syntheflow_dot_v1_dot_job__service__pb2
+from syntheflow.v1 import reading_pb2 as syntheflow_dot_v1_dot_reading__pb2
 from syntheflow.v1 import schema_pb2 as syntheflow_dot_v1_dot_schema__pb2
+from syntheflow.v1 import writing_pb2 as syntheflow_dot_v1_dot_writing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%syntheflow/v1/synthesis_service.proto\x12\rsyntheflow.v1\x1a\x1egoogle/protobuf/duration.proto\x1a#syntheflow/v1/dataset_service.proto\x1a\x1fsyntheflow/v1/job_service.proto\x1a\x1asyntheflow/v1/schema.proto\"]\n\x0cUploadHeader\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x06schema\x18\x03 \x01(\x0b\x32\x15.syntheflow.v1.Schema\"Z\n\x0fUploadFileStart\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12%\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x15.syntheflow.v1.Format\"3\n\rUploadFileEnd\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"\xbf\x01\n\rUploadRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.syntheflow.v1.UploadHeaderH\x00\x12\x34\n\nfile_start\x18\x02 \x01(\x0b\x32\x1e.syntheflow.v1.UploadFileStartH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x12\x30\n\x08\x66ile_end\x18\x04 \x01(\x0b\x32\x1c.syntheflow.v1.UploadFileEndH\x00\x42\x06\n\x04part\"9\n\x0eUploadResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.syntheflow.v1.Dataset\">\n\rPrivacyBudget\x12\x0f\n\x07\x65psilon\x18\x01 \x01(\x01\x12\x12\n\x05\x64\x65lta\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_delta\"\xff\x02\n\x0cTrainRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12-\n\ntime_limit\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\rholdout_share\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x19\n\x0crare_holders\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12-\n\x07privacy\x18\t \x01(\x0b\x32\x1c.syntheflow.v1.PrivacyBudget\x12\x12\n\nbase_model\x18\n \x01(\t\x12\x13\n\x0bkeep_tables\x18\x0b \x03(\t\x12\x18\n\x0b\x65ntity_rows\x18\x0c \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07orphans\x18\r \x01(\x08\x42\x10\n\x0e_holdout_shareB\x0f\n\r_rare_holdersB\x0e\n\x0c_entity_rows\"0\n\rTrainResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job\"(\n\tTableRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\"?\n\x08RowRange\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tstart_row\x18\x02 \x01(\x03\x12\x11\n\trow_count\x18\x03 \x01(\x03\"k\n\x06Scalar\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x11\n\x07integer\x18\x02 \x01(\x03H\x00\x12\x10\n\x06number\x18\x03 \x01(\x01H\x00\x12\x11\n\x07\x62oolean\x18\x04 \x01(\x08H\x00\x12\x11\n\x07missing\x18\x05 \x01(\x08H\x00\x42\x06\n\x04kind\"1\n\x08ValueSet\x12%\n\x06values\x18\x01 \x03(\x0b\x32\x15.syntheflow.v1.Scalar\"U\n\nValueRange\x12\"\n\x03low\x18\x01 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\x12#\n\x04high\x18\x02 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\"A\n\nValueShare\x12$\n\x05value\x18\x01 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\x12\r\n\x05share\x18\x02 \x01(\x01\"8\n\x0bValueShares\x12)\n\x06shares\x18\x01 \x03(\x0b\x32\x19.syntheflow.v1.ValueShare\"\xc8\x01\n\tCondition\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12)\n\x06values\x18\x03 \x01(\x0b\x32\x17.syntheflow.v1.ValueSetH\x00\x12*\n\x05range\x18\x04 \x01(\x0b\x32\x19.syntheflow.v1.ValueRangeH\x00\x12,\n\x06shares\x18\x05 \x01(\x0b\x32\x1a.syntheflow.v1.ValueSharesH\x00\x12\x0f\n\x07rows_of\x18\x06 \x01(\tB\x06\n\x04rule\"c\n\nCompletion\x12\r\n\x05table\x18\x01 \x01(\t\x12\x13\n\tarrow_ipc\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07\x64\x61taset\x18\x03 \x01(\tH\x00\x12\x14\n\x0c\x66ill_missing\x18\x04 \x01(\x08\x42\x08\n\x06source\"K\n\x08\x45xisting\x12\r\n\x05table\x18\x01 \x01(\t\x12\x13\n\tarrow_ipc\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07\x64\x61taset\x18\x03 \x01(\tH\x00\x42\x08\n\x06source\"\xf3\x02\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\r\n\x05scale\x18\x03 \x01(\x01\x12&\n\x04rows\x18\x04 \x03(\x0b\x32\x18.syntheflow.v1.TableRows\x12\x0e\n\x06tables\x18\x05 \x03(\t\x12&\n\x05range\x18\x06 \x01(\x0b\x32\x17.syntheflow.v1.RowRange\x12%\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x15.syntheflow.v1.Format\x12,\n\nconditions\x18\x08 \x03(\x0b\x32\x18.syntheflow.v1.Condition\x12\x13\n\x0btemperature\x18\t \x01(\x01\x12.\n\x0b\x63ompletions\x18\n \x03(\x0b\x32\x19.syntheflow.v1.Completion\x12)\n\x08\x65xisting\x18\x0b \x03(\x0b\x32\x17.syntheflow.v1.Existing\x12\x0f\n\x07orphans\x18\x0c \x01(\x08\"c\n\x10GenerateResponse\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tfirst_row\x18\x02 \x01(\x03\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0c\n\x04\x66ile\x18\x05 \x01(\t\"B\n\x0fValidateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"3\n\x10ValidateResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job*\x90\x01\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x46ORMAT_ARROW\x10\x01\x12\x0e\n\nFORMAT_CSV\x10\x02\x12\x0f\n\x0b\x46ORMAT_JSON\x10\x03\x12\x15\n\x11\x46ORMAT_JSON_LINES\x10\x04\x12\x12\n\x0e\x46ORMAT_PARQUET\x10\x05\x12\x10\n\x0c\x46ORMAT_EXCEL\x10\x06\x32\xbb\x02\n\x10SynthesisService\x12G\n\x06Upload\x12\x1c.syntheflow.v1.UploadRequest\x1a\x1d.syntheflow.v1.UploadResponse(\x01\x12\x42\n\x05Train\x12\x1b.syntheflow.v1.TrainRequest\x1a\x1c.syntheflow.v1.TrainResponse\x12M\n\x08Generate\x12\x1e.syntheflow.v1.GenerateRequest\x1a\x1f.syntheflow.v1.GenerateResponse0\x01\x12K\n\x08Validate\x12\x1e.syntheflow.v1.ValidateRequest\x1a\x1f.syntheflow.v1.ValidateResponseB\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%syntheflow/v1/synthesis_service.proto\x12\rsyntheflow.v1\x1a\x1egoogle/protobuf/duration.proto\x1a#syntheflow/v1/dataset_service.proto\x1a\x1fsyntheflow/v1/job_service.proto\x1a\x1bsyntheflow/v1/reading.proto\x1a\x1asyntheflow/v1/schema.proto\x1a\x1bsyntheflow/v1/writing.proto\"]\n\x0cUploadHeader\x12\x12\n\ndataset_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12%\n\x06schema\x18\x03 \x01(\x0b\x32\x15.syntheflow.v1.Schema\"\x87\x01\n\x0fUploadFileStart\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12%\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x15.syntheflow.v1.Format\x12+\n\x07options\x18\x04 \x01(\x0b\x32\x1a.syntheflow.v1.ReadOptions\"3\n\rUploadFileEnd\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\"\xbf\x01\n\rUploadRequest\x12-\n\x06header\x18\x01 \x01(\x0b\x32\x1b.syntheflow.v1.UploadHeaderH\x00\x12\x34\n\nfile_start\x18\x02 \x01(\x0b\x32\x1e.syntheflow.v1.UploadFileStartH\x00\x12\x0f\n\x05\x63hunk\x18\x03 \x01(\x0cH\x00\x12\x30\n\x08\x66ile_end\x18\x04 \x01(\x0b\x32\x1c.syntheflow.v1.UploadFileEndH\x00\x42\x06\n\x04part\"9\n\x0eUploadResponse\x12\'\n\x07\x64\x61taset\x18\x01 \x01(\x0b\x32\x16.syntheflow.v1.Dataset\">\n\rPrivacyBudget\x12\x0f\n\x07\x65psilon\x18\x01 \x01(\x01\x12\x12\n\x05\x64\x65lta\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_delta\"\xff\x02\n\x0cTrainRequest\x12\x0f\n\x07\x64\x61taset\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12-\n\ntime_limit\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\rholdout_share\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x07 \x01(\t\x12\x19\n\x0crare_holders\x18\x08 \x01(\x05H\x01\x88\x01\x01\x12-\n\x07privacy\x18\t \x01(\x0b\x32\x1c.syntheflow.v1.PrivacyBudget\x12\x12\n\nbase_model\x18\n \x01(\t\x12\x13\n\x0bkeep_tables\x18\x0b \x03(\t\x12\x18\n\x0b\x65ntity_rows\x18\x0c \x01(\x05H\x02\x88\x01\x01\x12\x0f\n\x07orphans\x18\r \x01(\x08\x42\x10\n\x0e_holdout_shareB\x0f\n\r_rare_holdersB\x0e\n\x0c_entity_rows\"0\n\rTrainResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job\"(\n\tTableRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\"?\n\x08RowRange\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tstart_row\x18\x02 \x01(\x03\x12\x11\n\trow_count\x18\x03 \x01(\x03\"k\n\x06Scalar\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x11\n\x07integer\x18\x02 \x01(\x03H\x00\x12\x10\n\x06number\x18\x03 \x01(\x01H\x00\x12\x11\n\x07\x62oolean\x18\x04 \x01(\x08H\x00\x12\x11\n\x07missing\x18\x05 \x01(\x08H\x00\x42\x06\n\x04kind\"1\n\x08ValueSet\x12%\n\x06values\x18\x01 \x03(\x0b\x32\x15.syntheflow.v1.Scalar\"U\n\nValueRange\x12\"\n\x03low\x18\x01 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\x12#\n\x04high\x18\x02 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\"A\n\nValueShare\x12$\n\x05value\x18\x01 \x01(\x0b\x32\x15.syntheflow.v1.Scalar\x12\r\n\x05share\x18\x02 \x01(\x01\"8\n\x0bValueShares\x12)\n\x06shares\x18\x01 \x03(\x0b\x32\x19.syntheflow.v1.ValueShare\"\xc8\x01\n\tCondition\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\t\x12)\n\x06values\x18\x03 \x01(\x0b\x32\x17.syntheflow.v1.ValueSetH\x00\x12*\n\x05range\x18\x04 \x01(\x0b\x32\x19.syntheflow.v1.ValueRangeH\x00\x12,\n\x06shares\x18\x05 \x01(\x0b\x32\x1a.syntheflow.v1.ValueSharesH\x00\x12\x0f\n\x07rows_of\x18\x06 \x01(\tB\x06\n\x04rule\"c\n\nCompletion\x12\r\n\x05table\x18\x01 \x01(\t\x12\x13\n\tarrow_ipc\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07\x64\x61taset\x18\x03 \x01(\tH\x00\x12\x14\n\x0c\x66ill_missing\x18\x04 \x01(\x08\x42\x08\n\x06source\"K\n\x08\x45xisting\x12\r\n\x05table\x18\x01 \x01(\t\x12\x13\n\tarrow_ipc\x18\x02 \x01(\x0cH\x00\x12\x11\n\x07\x64\x61taset\x18\x03 \x01(\tH\x00\x42\x08\n\x06source\"\x9f\x03\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\r\n\x05scale\x18\x03 \x01(\x01\x12&\n\x04rows\x18\x04 \x03(\x0b\x32\x18.syntheflow.v1.TableRows\x12\x0e\n\x06tables\x18\x05 \x03(\t\x12&\n\x05range\x18\x06 \x01(\x0b\x32\x17.syntheflow.v1.RowRange\x12%\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x15.syntheflow.v1.Format\x12,\n\nconditions\x18\x08 \x03(\x0b\x32\x18.syntheflow.v1.Condition\x12\x13\n\x0btemperature\x18\t \x01(\x01\x12.\n\x0b\x63ompletions\x18\n \x03(\x0b\x32\x19.syntheflow.v1.Completion\x12)\n\x08\x65xisting\x18\x0b \x03(\x0b\x32\x17.syntheflow.v1.Existing\x12\x0f\n\x07orphans\x18\x0c \x01(\x08\x12*\n\x05write\x18\r \x01(\x0b\x32\x1b.syntheflow.v1.WriteOptions\"c\n\x10GenerateResponse\x12\r\n\x05table\x18\x01 \x01(\t\x12\x11\n\tfirst_row\x18\x02 \x01(\x03\x12\x11\n\trow_count\x18\x03 \x01(\x03\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\x0c\n\x04\x66ile\x18\x05 \x01(\t\"B\n\x0fValidateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04seed\x18\x02 \x01(\x03\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"3\n\x10ValidateResponse\x12\x1f\n\x03job\x18\x01 \x01(\x0b\x32\x12.syntheflow.v1.Job*\xea\x01\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x46ORMAT_ARROW\x10\x01\x12\x0e\n\nFORMAT_CSV\x10\x02\x12\x0f\n\x0b\x46ORMAT_JSON\x10\x03\x12\x15\n\x11\x46ORMAT_JSON_LINES\x10\x04\x12\x12\n\x0e\x46ORMAT_PARQUET\x10\x05\x12\x10\n\x0c\x46ORMAT_EXCEL\x10\x06\x12\x0e\n\nFORMAT_XML\x10\x07\x12\x0e\n\nFORMAT_SQL\x10\x08\x12\x11\n\rFORMAT_SQLITE\x10\t\x12\x11\n\rFORMAT_DUCKDB\x10\n\x12\x12\n\x0e\x46ORMAT_ARCHIVE\x10\x0b\x32\xbb\x02\n\x10SynthesisService\x12G\n\x06Upload\x12\x1c.syntheflow.v1.UploadRequest\x1a\x1d.syntheflow.v1.UploadResponse(\x01\x12\x42\n\x05Train\x12\x1b.syntheflow.v1.TrainRequest\x1a\x1c.syntheflow.v1.TrainResponse\x12M\n\x08Generate\x12\x1e.syntheflow.v1.GenerateRequest\x1a\x1f.syntheflow.v1.GenerateResponse0\x01\x12K\n\x08Validate\x12\x1e.syntheflow.v1.ValidateRequest\x1a\x1f.syntheflow.v1.ValidateResponseB\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,52 +38,52 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'syntheflow.v1.synthesis_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.syntheflow.v1P\001'
-  _globals['_FORMAT']._serialized_start=2636
-  _globals['_FORMAT']._serialized_end=2780
-  _globals['_UPLOADHEADER']._serialized_start=186
-  _globals['_UPLOADHEADER']._serialized_end=279
-  _globals['_UPLOADFILESTART']._serialized_start=281
-  _globals['_UPLOADFILESTART']._serialized_end=371
-  _globals['_UPLOADFILEEND']._serialized_start=373
-  _globals['_UPLOADFILEEND']._serialized_end=424
-  _globals['_UPLOADREQUEST']._serialized_start=427
-  _globals['_UPLOADREQUEST']._serialized_end=618
-  _globals['_UPLOADRESPONSE']._serialized_start=620
-  _globals['_UPLOADRESPONSE']._serialized_end=677
-  _globals['_PRIVACYBUDGET']._serialized_start=679
-  _globals['_PRIVACYBUDGET']._serialized_end=741
-  _globals['_TRAINREQUEST']._serialized_start=744
-  _globals['_TRAINREQUEST']._serialized_end=1127
-  _globals['_TRAINRESPONSE']._serialized_start=1129
-  _globals['_TRAINRESPONSE']._serialized_end=1177
-  _globals['_TABLEROWS']._serialized_start=1179
-  _globals['_TABLEROWS']._serialized_end=1219
-  _globals['_ROWRANGE']._serialized_start=1221
-  _globals['_ROWRANGE']._serialized_end=1284
-  _globals['_SCALAR']._serialized_start=1286
-  _globals['_SCALAR']._serialized_end=1393
-  _globals['_VALUESET']._serialized_start=1395
-  _globals['_VALUESET']._serialized_end=1444
-  _globals['_VALUERANGE']._serialized_start=1446
-  _globals['_VALUERANGE']._serialized_end=1531
-  _globals['_VALUESHARE']._serialized_start=1533
-  _globals['_VALUESHARE']._serialized_end=1598
-  _globals['_VALUESHARES']._serialized_start=1600
-  _globals['_VALUESHARES']._serialized_end=1656
-  _globals['_CONDITION']._serialized_start=1659
-  _globals['_CONDITION']._serialized_end=1859
-  _globals['_COMPLETION']._serialized_start=1861
-  _globals['_COMPLETION']._serialized_end=1960
-  _globals['_EXISTING']._serialized_start=1962
-  _globals['_EXISTING']._serialized_end=2037
-  _globals['_GENERATEREQUEST']._serialized_start=2040
-  _globals['_GENERATEREQUEST']._serialized_end=2411
-  _globals['_GENERATERESPONSE']._serialized_start=2413
-  _globals['_GENERATERESPONSE']._serialized_end=2512
-  _globals['_VALIDATEREQUEST']._serialized_start=2514
-  _globals['_VALIDATEREQUEST']._serialized_end=2580
-  _globals['_VALIDATERESPONSE']._serialized_start=2582
-  _globals['_VALIDATERESPONSE']._serialized_end=2633
-  _globals['_SYNTHESISSERVICE']._serialized_start=2783
-  _globals['_SYNTHESISSERVICE']._serialized_end=3098
+  _globals['_FORMAT']._serialized_start=2784
+  _globals['_FORMAT']._serialized_end=3018
+  _globals['_UPLOADHEADER']._serialized_start=244
+  _globals['_UPLOADHEADER']._serialized_end=337
+  _globals['_UPLOADFILESTART']._serialized_start=340
+  _globals['_UPLOADFILESTART']._serialized_end=475
+  _globals['_UPLOADFILEEND']._serialized_start=477
+  _globals['_UPLOADFILEEND']._serialized_end=528
+  _globals['_UPLOADREQUEST']._serialized_start=531
+  _globals['_UPLOADREQUEST']._serialized_end=722
+  _globals['_UPLOADRESPONSE']._serialized_start=724
+  _globals['_UPLOADRESPONSE']._serialized_end=781
+  _globals['_PRIVACYBUDGET']._serialized_start=783
+  _globals['_PRIVACYBUDGET']._serialized_end=845
+  _globals['_TRAINREQUEST']._serialized_start=848
+  _globals['_TRAINREQUEST']._serialized_end=1231
+  _globals['_TRAINRESPONSE']._serialized_start=1233
+  _globals['_TRAINRESPONSE']._serialized_end=1281
+  _globals['_TABLEROWS']._serialized_start=1283
+  _globals['_TABLEROWS']._serialized_end=1323
+  _globals['_ROWRANGE']._serialized_start=1325
+  _globals['_ROWRANGE']._serialized_end=1388
+  _globals['_SCALAR']._serialized_start=1390
+  _globals['_SCALAR']._serialized_end=1497
+  _globals['_VALUESET']._serialized_start=1499
+  _globals['_VALUESET']._serialized_end=1548
+  _globals['_VALUERANGE']._serialized_start=1550
+  _globals['_VALUERANGE']._serialized_end=1635
+  _globals['_VALUESHARE']._serialized_start=1637
+  _globals['_VALUESHARE']._serialized_end=1702
+  _globals['_VALUESHARES']._serialized_start=1704
+  _globals['_VALUESHARES']._serialized_end=1760
+  _globals['_CONDITION']._serialized_start=1763
+  _globals['_CONDITION']._serialized_end=1963
+  _globals['_COMPLETION']._serialized_start=1965
+  _globals['_COMPLETION']._serialized_end=2064
+  _globals['_EXISTING']._serialized_start=2066
+  _globals['_EXISTING']._serialized_end=2141
+  _globals['_GENERATEREQUEST']._serialized_start=2144
+  _globals['_GENERATEREQUEST']._serialized_end=2559
+  _globals['_GENERATERESPONSE']._serialized_start=2561
+  _globals['_GENERATERESPONSE']._serialized_end=2660
+  _globals['_VALIDATEREQUEST']._serialized_start=2662
+  _globals['_VALIDATEREQUEST']._serialized_end=2728
+  _globals['_VALIDATERESPONSE']._serialized_start=2730
+  _globals['_VALIDATERESPONSE']._serialized_end=2781
+  _globals['_SYNTHESISSERVICE']._serialized_start=3021
+  _globals['_SYNTHESISSERVICE']._serialized_end=3336
 # @@protoc_insertion_point(module_scope)

@@ -1,7 +1,9 @@
 from google.protobuf import duration_pb2 as _duration_pb2
 from syntheflow.v1 import dataset_service_pb2 as _dataset_service_pb2
 from syntheflow.v1 import job_service_pb2 as _job_service_pb2
+from syntheflow.v1 import reading_pb2 as _reading_pb2
 from syntheflow.v1 import schema_pb2 as _schema_pb2
+from syntheflow.v1 import writing_pb2 as _writing_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -19,6 +21,11 @@ class Format(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FORMAT_JSON_LINES: _ClassVar[Format]
     FORMAT_PARQUET: _ClassVar[Format]
     FORMAT_EXCEL: _ClassVar[Format]
+    FORMAT_XML: _ClassVar[Format]
+    FORMAT_SQL: _ClassVar[Format]
+    FORMAT_SQLITE: _ClassVar[Format]
+    FORMAT_DUCKDB: _ClassVar[Format]
+    FORMAT_ARCHIVE: _ClassVar[Format]
 FORMAT_UNSPECIFIED: Format
 FORMAT_ARROW: Format
 FORMAT_CSV: Format
@@ -26,6 +33,11 @@ FORMAT_JSON: Format
 FORMAT_JSON_LINES: Format
 FORMAT_PARQUET: Format
 FORMAT_EXCEL: Format
+FORMAT_XML: Format
+FORMAT_SQL: Format
+FORMAT_SQLITE: Format
+FORMAT_DUCKDB: Format
+FORMAT_ARCHIVE: Format
 
 class UploadHeader(_message.Message):
     __slots__ = ("dataset_id", "request_id", "schema")
@@ -38,14 +50,16 @@ class UploadHeader(_message.Message):
     def __init__(self, dataset_id: _Optional[str] = ..., request_id: _Optional[str] = ..., schema: _Optional[_Union[_schema_pb2.Schema, _Mapping]] = ...) -> None: ...
 
 class UploadFileStart(_message.Message):
-    __slots__ = ("table", "file_name", "format")
+    __slots__ = ("table", "file_name", "format", "options")
     TABLE_FIELD_NUMBER: _ClassVar[int]
     FILE_NAME_FIELD_NUMBER: _ClassVar[int]
     FORMAT_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
     table: str
     file_name: str
     format: Format
-    def __init__(self, table: _Optional[str] = ..., file_name: _Optional[str] = ..., format: _Optional[_Union[Format, str]] = ...) -> None: ...
+    options: _reading_pb2.ReadOptions
+    def __init__(self, table: _Optional[str] = ..., file_name: _Optional[str] = ..., format: _Optional[_Union[Format, str]] = ..., options: _Optional[_Union[_reading_pb2.ReadOptions, _Mapping]] = ...) -> None: ...
 
 class UploadFileEnd(_message.Message):
     __slots__ = ("size_bytes", "sha256")
@@ -216,7 +230,7 @@ class Existing(_message.Message):
     def __init__(self, table: _Optional[str] = ..., arrow_ipc: _Optional[bytes] = ..., dataset: _Optional[str] = ...) -> None: ...
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("model", "seed", "scale", "rows", "tables", "range", "format", "conditions", "temperature", "completions", "existing", "orphans")
+    __slots__ = ("model", "seed", "scale", "rows", "tables", "range", "format", "conditions", "temperature", "completions", "existing", "orphans", "write")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     SCALE_FIELD_NUMBER: _ClassVar[int]
@@ -229,6 +243,7 @@ class GenerateRequest(_message.Message):
     COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
     EXISTING_FIELD_NUMBER: _ClassVar[int]
     ORPHANS_FIELD_NUMBER: _ClassVar[int]
+    WRITE_FIELD_NUMBER: _ClassVar[int]
     model: str
     seed: int
     scale: float
@@ -241,7 +256,8 @@ class GenerateRequest(_message.Message):
     completions: _containers.RepeatedCompositeFieldContainer[Completion]
     existing: _containers.RepeatedCompositeFieldContainer[Existing]
     orphans: bool
-    def __init__(self, model: _Optional[str] = ..., seed: _Optional[int] = ..., scale: _Optional[float] = ..., rows: _Optional[_Iterable[_Union[TableRows, _Mapping]]] = ..., tables: _Optional[_Iterable[str]] = ..., range: _Optional[_Union[RowRange, _Mapping]] = ..., format: _Optional[_Union[Format, str]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., temperature: _Optional[float] = ..., completions: _Optional[_Iterable[_Union[Completion, _Mapping]]] = ..., existing: _Optional[_Iterable[_Union[Existing, _Mapping]]] = ..., orphans: bool = ...) -> None: ...
+    write: _writing_pb2.WriteOptions
+    def __init__(self, model: _Optional[str] = ..., seed: _Optional[int] = ..., scale: _Optional[float] = ..., rows: _Optional[_Iterable[_Union[TableRows, _Mapping]]] = ..., tables: _Optional[_Iterable[str]] = ..., range: _Optional[_Union[RowRange, _Mapping]] = ..., format: _Optional[_Union[Format, str]] = ..., conditions: _Optional[_Iterable[_Union[Condition, _Mapping]]] = ..., temperature: _Optional[float] = ..., completions: _Optional[_Iterable[_Union[Completion, _Mapping]]] = ..., existing: _Optional[_Iterable[_Union[Existing, _Mapping]]] = ..., orphans: bool = ..., write: _Optional[_Union[_writing_pb2.WriteOptions, _Mapping]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("table", "first_row", "row_count", "data", "file")

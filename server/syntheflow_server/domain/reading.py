@@ -59,3 +59,20 @@ class ReadOptions(BaseModel):
     def said(self) -> dict[str, object]:
         """Return what is set, by name."""
         return self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+
+
+class Wanted(BaseModel):
+    """What is taken from a database, or from the files of a folder.
+
+    `tables` and `exclude` are patterns (`sales_*`); one of `exclude` with a dot
+    (`users.password`, `*.ssn`) leaves out columns. `namespace` is the database's schema,
+    empty for the connection's own. `sample_rows` is about how many rows of the whole are
+    taken, by root entities with all that belongs to them; None takes all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tables: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    namespace: str = ""
+    sample_rows: int | None = Field(None, ge=1)

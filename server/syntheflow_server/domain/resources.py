@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from syntheflow_server.domain.errors import Failure
+from syntheflow_server.domain.hints import SchemaHint
+from syntheflow_server.domain.reading import ReadOptions, Wanted
 from syntheflow_server.domain.schema import Schema
+from syntheflow_server.domain.writing import LoadMode
 
 
 class Resource(BaseModel):
@@ -114,6 +117,36 @@ class TrainOrder(BaseModel):
     orphans: bool = False
 
 
+class ImportOrder(BaseModel):
+    """What an import was asked for; no credentials, those come from the settings each time.
+
+    `source` is a URL without password, or the name of a configured connection; `hint`
+    is what the user says of the schema.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    source: str
+    wanted: Wanted
+    options: ReadOptions
+    hint: SchemaHint | None = None
+
+
+class ExportOrder(BaseModel):
+    """What an export was asked for; no credentials, those come from the settings each time.
+
+    `spec` is the generation asked for, in the words of `jobs.requests.GenerationSpec`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    destination: str
+    spec: dict[str, JsonValue]
+    mode: LoadMode = LoadMode.CREATE
+    namespace: str = ""
+
+
 class Model(Resource):
     """What training a dataset yields; the artefact lies in the blob store under its name.
 
@@ -142,6 +175,8 @@ class JobKind(StrEnum):
 
     TRAIN = "train"
     VALIDATE = "validate"
+    IMPORT = "import"
+    EXPORT = "export"
 
 
 class JobState(StrEnum):
@@ -162,8 +197,9 @@ class JobState(StrEnum):
 class Job(Resource):
     """Long-running work with progress 0..1 that never falls.
 
-    A training carries its `order`, from which it is resumed after a restart;
-    `interruptions` counts how often the server died under it.
+    All but validations carry their `order`, from which they are resumed after a restart;
+    `interruptions` counts how often the server died under them. `tables` are the rows
+    read or written so far, `notes` what is worth knowing of what was done.
     """
 
     kind: JobKind
@@ -176,8 +212,10 @@ class Job(Resource):
     error: Failure | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
-    order: TrainOrder | None = None
+    order: TrainOrder | ImportOrder | ExportOrder | None = None
     interruptions: int = 0
+    tables: dict[str, int] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Score(BaseModel):

@@ -188,6 +188,9 @@ def _table_faults(schema: Schema) -> list[Violation]:
                 rule = f"table {table.name!r}, column {column.name!r}: {error}"
                 fault = Violation(field="type", table=table.name, column=column.name, rule=rule)
                 faults.append(fault)
+        for name in {n for key in table.unique_keys for n in key} - set(table.column_names):
+            rule = f"table {table.name!r}: a unique key names the unknown column {name!r}"
+            faults.append(Violation(field="unique_keys", table=table.name, column=name, rule=rule))
         for name in set(table.primary_key) - set(table.column_names):
             rule = f"table {table.name!r}: primary key names the unknown column {name!r}"
             faults.append(Violation(field="primary_key", table=table.name, column=name, rule=rule))

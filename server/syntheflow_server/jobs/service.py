@@ -263,7 +263,7 @@ class Service(Shelf):
     def _training(self, job: Job, source: Dataset) -> Work:
         """Return a training's work, and note what it reads and makes."""
         order = job.order
-        assert order is not None
+        assert isinstance(order, TrainOrder)
         work = self._workshop.training(source, order, self._checkpoints.of(job.name))
         reads = [source.name, *([order.base_model] if order.base_model else [])]
         self._claims.add(job.name, reads=reads, makes=order.model)

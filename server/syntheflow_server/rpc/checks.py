@@ -82,6 +82,11 @@ class Checks:
         known = list(names)
         self.rule(field, "must not name a table twice", holds=len(set(known)) == len(known))
 
+    def take(self, other: Checks) -> bool:
+        """Take over the broken rules of `other`; True if there were any."""
+        self._faults += other._faults
+        return bool(other._faults)
+
     def done(self) -> None:
         """Raise InvalidArgumentError if any rule was broken."""
         if self._faults:

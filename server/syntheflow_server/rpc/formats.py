@@ -11,12 +11,17 @@ OUTPUT_FORMATS: dict[int, str] = {
     synthesis_service_pb2.FORMAT_JSON: "json",
     synthesis_service_pb2.FORMAT_JSON_LINES: "jsonl",
     synthesis_service_pb2.FORMAT_PARQUET: "parquet",
+    synthesis_service_pb2.FORMAT_EXCEL: "excel",
+    synthesis_service_pb2.FORMAT_XML: "xml",
+    synthesis_service_pb2.FORMAT_SQL: "sql",
+    synthesis_service_pb2.FORMAT_SQLITE: "sqlite",
+    synthesis_service_pb2.FORMAT_DUCKDB: "duckdb",
 }
 """What Generate can write."""
 
 INPUT_FORMATS: dict[int, str | None] = {
     **OUTPUT_FORMATS,
     synthesis_service_pb2.FORMAT_UNSPECIFIED: None,
-    synthesis_service_pb2.FORMAT_EXCEL: "excel",
+    synthesis_service_pb2.FORMAT_ARCHIVE: "archive",
 }
 """What Upload can read; None means by the file's name and content."""

@@ -73,6 +73,8 @@ def job_message(job: Job) -> job_service_pb2.Job:
         create_time=_time(job.create_time),
         start_time=_time(job.start_time),
         end_time=_time(job.end_time),
+        tables=[job_service_pb2.TableCount(table=t, rows=n) for t, n in job.tables.items()],
+        notes=job.notes,
     )
 
 

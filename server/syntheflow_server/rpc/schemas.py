@@ -6,6 +6,7 @@ from syntheflow.v1 import schema_pb2
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.domain.hints import ColumnHint, SchemaHint, TableHint
 from syntheflow_server.domain.schema import Column, ForeignKey, Schema, SemanticType, Table
+from syntheflow_server.domain.writing import Dialect
 from syntheflow_server.rpc.checks import Checks
 
 _PREFIX = "SEMANTIC_TYPE_"
@@ -19,12 +20,16 @@ def schema_message(schema: Schema) -> schema_pb2.Schema:
             schema_pb2.Table(
                 name=table.name,
                 primary_key=table.primary_key,
+                unique_keys=[schema_pb2.UniqueKey(columns=key) for key in table.unique_keys],
+                checks=table.checks,
                 columns=[
                     schema_pb2.Column(
                         name=column.name,
                         type=column.type,
                         semantic_type=_PREFIX + column.semantic_type.value.upper(),
                         nullable=column.nullable,
+                        native_type=column.native_type,
+                        identity=column.identity,
                     )
                     for column in table.columns
                 ],
@@ -32,6 +37,7 @@ def schema_message(schema: Schema) -> schema_pb2.Schema:
             for table in schema.tables
         ],
         foreign_keys=[schema_pb2.ForeignKey(**key.model_dump()) for key in schema.foreign_keys],
+        dialect=schema.dialect,
     )
 
 
@@ -68,19 +74,24 @@ def schema_of(message: schema_pb2.Schema) -> Schema:
         Table(
             name=table.name,
             primary_key=tuple(table.primary_key),
+            unique_keys=_unique_keys(table),
+            checks=tuple(table.checks),
             columns=tuple(
                 Column(
                     name=column.name,
                     type=column.type,
                     semantic_type=SemanticType(_semantic(column) or ""),
                     nullable=column.nullable,
+                    native_type=column.native_type,
+                    identity=column.identity,
                 )
                 for column in table.columns
             ),
         )
         for table in message.tables
     )
-    return Schema(tables=tables, foreign_keys=_foreign_keys(message)).checked()
+    keys = _foreign_keys(message)
+    return Schema(tables=tables, foreign_keys=keys, dialect=message.dialect).checked()
 
 
 def hint_of(message: schema_pb2.Schema, checks: Checks) -> SchemaHint:
@@ -91,12 +102,16 @@ def hint_of(message: schema_pb2.Schema, checks: Checks) -> SchemaHint:
             TableHint(
                 name=table.name,
                 primary_key=tuple(table.primary_key),
+                unique_keys=_unique_keys(table),
+                checks=tuple(table.checks),
                 columns=tuple(
                     ColumnHint(
                         name=column.name,
                         type=column.type,
                         semantic_type=_semantic(column),
                         nullable=column.nullable,
+                        native_type=column.native_type,
+                        identity=column.identity,
                     )
                     for column in table.columns
                 ),
@@ -104,7 +119,12 @@ def hint_of(message: schema_pb2.Schema, checks: Checks) -> SchemaHint:
             for table in message.tables
         ),
         foreign_keys=_foreign_keys(message),
+        dialect=message.dialect,
     )
+
+
+def _unique_keys(table: schema_pb2.Table) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(key.columns) for key in table.unique_keys)
 
 
 def _foreign_keys(message: schema_pb2.Schema) -> tuple[ForeignKey, ...]:
@@ -130,8 +150,13 @@ def _check_names(message: schema_pb2.Schema, checks: Checks, where: str) -> None
     rule = f"must be at most {MOST_TABLES:,}"
     checks.rule(f"{where}.tables", rule, holds=len(message.tables) <= MOST_TABLES)
     checks.distinct(f"{where}.tables", (table.name for table in message.tables))
+    rule = f"must be empty or one of {', '.join(Dialect)}"
+    checks.rule(f"{where}.dialect", rule, holds=message.dialect in {"", *Dialect})
     for at, table in enumerate(message.tables):
         checks.text(f"{where}.tables[{at}].name", table.name)
+        for number, key in enumerate(table.unique_keys):
+            spot = f"{where}.tables[{at}].unique_keys[{number}]"
+            checks.rule(spot, "must name at least one column", holds=bool(key.columns))
         for number, column in enumerate(table.columns):
             spot = f"{where}.tables[{at}].columns[{number}]"
             checks.text(f"{spot}.name", column.name)

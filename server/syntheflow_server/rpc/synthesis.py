@@ -16,6 +16,7 @@ from syntheflow_server.rpc.checks import LARGEST_SCALE, MOST_ROWS, Checks
 from syntheflow_server.rpc.formats import OUTPUT_FORMATS
 from syntheflow_server.rpc.fragments import fragment_bytes
 from syntheflow_server.rpc.messages import dataset_message, job_message
+from syntheflow_server.rpc.options import write_options_of
 from syntheflow_server.rpc.wishes import (
     completions_of,
     conditions_of,
@@ -171,6 +172,7 @@ def generation_spec(request: synthesis_service_pb2.GenerateRequest) -> Generatio
     completions, fill_missing = completions_of(request, checks)
     existing = existing_of(request, checks)
     temperature = temperature_of(request, checks)
+    write = write_options_of(request.write, "write", checks)
     checks.done()
     return GenerationSpec(
         model=request.model,
@@ -186,6 +188,7 @@ def generation_spec(request: synthesis_service_pb2.GenerateRequest) -> Generatio
         fill_missing=fill_missing,
         existing=existing,
         orphans=request.orphans,
+        write=write,
     )
 
 

@@ -11,10 +11,12 @@ from typing import BinaryIO
 from syntheflow.v1 import synthesis_service_pb2
 from syntheflow_server.domain.errors import DataLossError, InvalidArgumentError, Violation
 from syntheflow_server.domain.hints import SchemaHint
+from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.jobs.requests import StagedFile, StagedUpload
 from syntheflow_server.jobs.service import Service
 from syntheflow_server.rpc.checks import Checks
 from syntheflow_server.rpc.formats import INPUT_FORMATS
+from syntheflow_server.rpc.options import read_options_of
 from syntheflow_server.rpc.schemas import hint_of
 
 Requests = AsyncIterator[synthesis_service_pb2.UploadRequest]
@@ -94,7 +96,7 @@ def _checked_header(header: synthesis_service_pb2.UploadHeader) -> SchemaHint | 
 async def _receive_file(
     start: synthesis_service_pb2.UploadFileStart, requests: Requests, path: Path, room: _Room
 ) -> StagedFile:
-    _check_start(start)
+    options = _check_start(start)
     digest, size = hashlib.sha256(), 0
     with path.open("xb") as file:
         async for request in requests:
@@ -108,6 +110,7 @@ async def _receive_file(
                     format=INPUT_FORMATS[start.format],
                     size_bytes=size,
                     sha256=digest.hexdigest(),
+                    options=options,
                 )
             if part != "chunk":
                 raise _out_of_order("a chunk or the file_end", request)
@@ -126,7 +129,7 @@ def _keep(file: BinaryIO, digest: hashlib._Hash, chunk: bytes) -> None:
     file.write(chunk)
 
 
-def _check_start(start: synthesis_service_pb2.UploadFileStart) -> None:
+def _check_start(start: synthesis_service_pb2.UploadFileStart) -> ReadOptions:
     checks = Checks()
     name = start.file_name
     checks.rule("file_start.file_name", "must not be empty", holds=bool(name))
@@ -137,7 +140,9 @@ def _check_start(start: synthesis_service_pb2.UploadFileStart) -> None:
     checks.text("file_start.table", start.table, required=False)
     known = start.format in INPUT_FORMATS
     checks.rule("file_start.format", "is not a format of the contract", holds=known)
+    options = read_options_of(start.options, "file_start.options", checks)
     checks.done()
+    return options
 
 
 def _prove(

@@ -10,6 +10,7 @@ from pyarrow import parquet
 from syntheflow import Fragment, SyntheflowError
 from syntheflow.files import ENDINGS, file_stem, write_files
 from syntheflow_server.domain.errors import DataLossError
+from syntheflow_server.export import BOOKS, ENCODERS
 
 
 def test_every_table_becomes_a_file(client, tmp_path):
@@ -23,7 +24,7 @@ def test_every_table_becomes_a_file(client, tmp_path):
     ]
 
 
-@pytest.mark.parametrize("form", ENDINGS)
+@pytest.mark.parametrize("form", [form for form in ENDINGS if form in {*ENCODERS, *BOOKS}])
 def test_every_format_has_its_ending(client, tmp_path, form):
     (written,) = client.generate_files("alone", tmp_path, form, rows={"people": 3})
     assert written.path.endswith(ENDINGS[form])
@@ -50,6 +51,40 @@ def test_an_interrupt_leaves_the_files_of_before(client, tmp_path):
         client.generate_files("hr", tmp_path, "csv", on_rows=interrupt)
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == ["people.csv", "pets.csv"]
     assert (tmp_path / "people.csv").read_bytes() == before
+
+
+def test_files_are_named_by_the_server(tmp_path):
+    fragments = [
+        Fragment("people", 0, 2, b"a", "shop.sql"),
+        Fragment("", 0, 0, b"b", "shop.sql"),
+        Fragment("pets", 0, 1, b"c", "shop.sql"),
+        Fragment("people", 0, 1, b"d", "people/country=DE/part-0.parquet"),
+    ]
+    whole, part = write_files(fragments, tmp_path, ".sql")
+    assert (tmp_path / "shop.sql").read_bytes() == b"abc"
+    assert (whole.table, whole.rows, whole.tables) == ("", 3, {"people": 2, "pets": 1})
+    assert (tmp_path / "people/country=DE/part-0.parquet").read_bytes() == b"d"
+    assert (part.table, part.rows) == ("people", 1)
+
+
+def test_folders_of_before_are_not_mixed_with_new_ones(tmp_path):
+    fragments = [Fragment("people", 0, 1, b"d", "people/country=DE/part-0.parquet")]
+    write_files(fragments, tmp_path, ".parquet")
+    with pytest.raises(SyntheflowError, match="not empty") as caught:
+        write_files(fragments, tmp_path, ".parquet")
+    assert caught.value.reason == "FOLDER_NOT_EMPTY"
+    assert [p.name for p in tmp_path.iterdir()] == ["people"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../a", "/a", "a/../b", "a//b", "a/", "c:\\a", "a\\b", ".", "a\0", "a\nb", "x/.."]
+)
+def test_names_that_lead_elsewhere_are_refused(tmp_path, name):
+    with pytest.raises(SyntheflowError, match="lead out") as caught:
+        write_files([Fragment("people", 0, 1, b"d", name)], tmp_path / "out", ".csv")
+    assert caught.value.reason == "FILE_NAME_UNSAFE"
+    assert list((tmp_path / "out").iterdir()) == []
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
 def test_more_tables_than_files_may_be_open_are_written(tmp_path):

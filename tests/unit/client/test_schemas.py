@@ -7,7 +7,7 @@ import json
 import pytest
 import yaml
 
-from syntheflow import Schema, SyntheflowError, schemas
+from syntheflow import Column, Schema, SyntheflowError, Table, messages, schemas
 
 
 @pytest.fixture
@@ -46,7 +46,21 @@ def test_dumps_are_what_other_readers_read(whole):
 def test_a_schema_value_can_be_given_back(client, whole):
     found = client.get_dataset("hr").schema
     assert isinstance(found, Schema)
-    assert schemas.checked(found.to_dict()) == {k: v for k, v in whole.items() if k != "rules"}
+    given = messages.schema(messages.schema_message(schemas.checked(found.to_dict())))
+    assert given == found
+    assert schemas.to_dict(given) == whole
+
+
+def test_what_a_database_declares_goes_there_and_back():
+    column = Column("id", "int64", "identifier", False, native_type="integer", identity=True)
+    table = Table("people", ("id",), (column,), unique_keys=(("id",),), checks=("id > 0",))
+    found = Schema((table,), dialect="postgresql")
+    form = schemas.checked(schemas.to_dict(found))
+    assert form["dialect"] == "postgresql"
+    assert form["tables"][0]["unique_keys"] == [["id"]]
+    assert messages.schema(messages.schema_message(form)) == found
+    kept = schemas.merged(form, {"tables": [{"name": "people", "primary_key": []}]})
+    assert messages.schema(messages.schema_message(kept)).tables[0].checks == ("id > 0",)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +70,9 @@ def test_a_schema_value_can_be_given_back(client, whole):
         (None, "schema"),
         ({"tabels": []}, "schema.tabels"),
         ({"tables": {}}, "schema.tables"),
+        ({"dialect": 3}, "schema.dialect"),
+        ({"tables": [{"name": "t", "unique_keys": ["id"]}]}, "tables[0].unique_keys"),
+        ({"tables": [{"name": "t", "checks": [1]}]}, "tables[0].checks"),
         ({"tables": ["people"]}, "tables[0]"),
         ({"tables": [{"columns": []}]}, "tables[0].name"),
         ({"tables": [{"name": "t", "primary_key": "id"}]}, "tables[0].primary_key"),

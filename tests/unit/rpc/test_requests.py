@@ -8,7 +8,7 @@ from support import scripted
 from syntheflow.v1 import schema_pb2
 from syntheflow.v1.synthesis_service_pb2 import (
     FORMAT_CSV,
-    FORMAT_EXCEL,
+    FORMAT_ARCHIVE,
     Completion,
     Condition,
     Existing,
@@ -280,7 +280,7 @@ def test_a_broken_condition_names_its_table_and_column():
         ({"range": RowRange(start_row=1)}, {"range.table"}),
         ({"range": RowRange(table="a", start_row=-1)}, {"range.start_row"}),
         ({"range": RowRange(table="a", row_count=-1)}, {"range.row_count"}),
-        ({"format": FORMAT_EXCEL}, {"format"}),
+        ({"format": FORMAT_ARCHIVE}, {"format"}),
         ({"format": 99}, {"format"}),
         ({"model": "", "seed": -1, "scale": -1}, {"model", "seed", "scale"}),
     ],
