@@ -38,7 +38,9 @@ def read_message(said: Mapping[str, Any] | None) -> reading_pb2.ReadOptions | No
     how = fields.pop("on_bad_row", None)
     message = reading_pb2.ReadOptions(**fields)
     if how is not None:
-        message.on_bad_row = _number(reading_pb2.OnBadRow, how, BAD_ROWS, "read.on_bad_row")
+        message.on_bad_row = _number(
+            reading_pb2.OnBadRow, "ON_BAD_ROW_", how, BAD_ROWS, "read.on_bad_row"
+        )
     return message
 
 
@@ -50,21 +52,22 @@ def write_message(said: Mapping[str, Any] | None) -> writing_pb2.WriteOptions | 
     dialect = fields.pop("dialect", None)
     message = writing_pb2.WriteOptions(**fields)
     if dialect is not None:
-        message.dialect = _number(writing_pb2.Dialect, dialect, DIALECTS, "write.dialect")
+        message.dialect = _number(
+            writing_pb2.Dialect, "DIALECT_", dialect, DIALECTS, "write.dialect"
+        )
     return message
 
 
-def load_mode(word: str) -> int:
+def load_mode(word: str) -> Any:
     """Return the contract's number of create, append, truncate or replace."""
-    return _number(writing_pb2.LoadMode, word, MODES, "mode")
+    return _number(writing_pb2.LoadMode, "LOAD_MODE_", word, MODES, "mode")
 
 
-def _number(enum: Any, word: Any, known: Iterable[str], field: str) -> int:
+def _number(enum: Any, prefix: str, word: Any, known: Iterable[str], field: str) -> Any:
+    """Return the number of an enum's word."""
     if word not in known:
         raise _invalid(field, f"must be one of {', '.join(known)}")
-    prefix = {"write.dialect": "DIALECT_", "mode": "LOAD_MODE_"}.get(field, "ON_BAD_ROW_")
-    number: int = enum.Value(prefix + str(word).upper())
-    return number
+    return enum.Value(prefix + word.upper())
 
 
 def _checked(said: Mapping[str, Any], known: tuple[str, ...], where: str) -> dict[str, Any]:

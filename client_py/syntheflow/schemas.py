@@ -142,9 +142,13 @@ def _check_record(
             )
         elif name == "checks" and not _are_texts(value or []):
             faults.append(Violation(field=f"{where}.{name}", rule="must list conditions as texts"))
-        elif name == "unique_keys" and not all(_are_texts(key) for key in value or []):
+        elif name == "unique_keys" and not _are_keys(value):
             rule = "must list the columns of each key: [[a], [b, c]]"
             faults.append(Violation(field=f"{where}.{name}", rule=rule))
+
+
+def _are_keys(items: Any) -> bool:
+    return all(_are_texts(key) for key in items or [])
 
 
 def _are_texts(items: Any) -> bool:

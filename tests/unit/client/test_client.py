@@ -69,7 +69,7 @@ def test_leaving_a_stream_stops_the_server(client, served):
     assert served.service.closed.wait(5)
 
 
-@pytest.mark.parametrize("form", ["excel", "xml"])
+@pytest.mark.parametrize("form", ["archive", "html"])
 def test_a_format_that_cannot_be_generated_is_refused_at_once(client, form):
     assert failure(lambda: client.generate("hr", format=form)).reason == "FORMAT_UNKNOWN"
 

@@ -7,8 +7,8 @@ import pytest
 from support import scripted
 from syntheflow.v1 import schema_pb2
 from syntheflow.v1.synthesis_service_pb2 import (
-    FORMAT_CSV,
     FORMAT_ARCHIVE,
+    FORMAT_CSV,
     Completion,
     Condition,
     Existing,
