@@ -7,6 +7,7 @@ the session be killed, the kernel ends it.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -25,6 +26,10 @@ import pg8000.dbapi
 import pymysql
 import pytest
 from pymysql.constants import CLIENT
+
+from syntheflow_server.connect.access import Address
+from syntheflow_server.connect.places import parse_place
+from syntheflow_server.connect.secret import Secret
 
 PASSWORD = "only-for-tests-7qX"
 _WITHIN_SECONDS = 60
@@ -336,3 +341,20 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def address_of(given: TestDatabase | str, **changes: Any) -> Address:
+    """Return the address of a database, or of a URL, as the server makes it from settings.
+
+    `changes` are of the address; host, port and name are of its place.
+    """
+    if isinstance(given, TestDatabase):
+        text, secret = given.url, Secret(given.server.password)
+    else:
+        text, secret = given, None
+    place = parse_place(text)
+    of_place = {name: changes.pop(name) for name in ("host", "port", "name") if name in changes}
+    place = dataclasses.replace(place, **of_place)
+    path = Path(place.path) if place.path else None
+    made = Address(place=place, user=place.user, password=secret, ip=place.host, path=path)
+    return dataclasses.replace(made, **changes)

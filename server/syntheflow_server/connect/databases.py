@@ -236,9 +236,6 @@ def _duckdb(address: Address) -> Any:
 def _mssql(address: Address) -> Any:
     import pymssql
 
-    secured = (
-        {"encryption": address.options["encryption"]} if "encryption" in address.options else {}
-    )
     return pymssql.connect(
         server=address.ip or address.place.host,
         port=str(address.place.port),

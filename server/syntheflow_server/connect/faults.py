@@ -169,7 +169,7 @@ def database_error(
 def _fault(error: BaseException) -> _Fault:
     if isinstance(error, sqlalchemy.exc.DBAPIError) and error.orig is not None:
         error = error.orig
-    family = type(error).__module__.split(".", maxsplit=1)[0]
+    family = type(error).__module__.split(".", maxsplit=1)[0].lstrip("_")
     if family == "adbc_driver_manager":
         return _of_adbc(error)
     if family == "pg8000":
