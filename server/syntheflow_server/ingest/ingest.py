@@ -60,7 +60,13 @@ def ingest(
             rule, reason="FORMAT_UNKNOWN", violations=(Violation(field="format", rule=rule),)
         )
     wanted = options or ReadOptions()
-    return FORMATS[chosen](path, file_name=file_name, table=name, out=out, options=wanted)
+    before = set(out.iterdir())
+    try:
+        return FORMATS[chosen](path, file_name=file_name, table=name, out=out, options=wanted)
+    except BaseException:
+        for made in set(out.iterdir()) - before:
+            made.unlink()
+        raise
 
 
 def _stem(file_name: str) -> str:

@@ -1,63 +1,60 @@
-"""JSON: an array of flat objects, one object a line, or one object of named arrays.
+"""JSON: an array of objects, one object a line, or an object around them.
 
-Numbers, truth values and texts are told apart by JSON itself; a field that mixes them
-becomes text. Texts that all are dates become dates.
+Flat objects are read by DuckDB (`json_flat`), nested ones are spread over related tables
+(`shred`).
 """
 
-# ruff: noqa: S608 - the SQL names only columns c0, c1, ...; texts are quoted by `duck`
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any, TextIO
 
-import duckdb
-
-from syntheflow_server.domain.reading import ReadOptions
-from syntheflow_server.ingest.convert import write_planned
-from syntheflow_server.ingest.duck import connection, file_literal, quoted, run_bounded
-from syntheflow_server.ingest.guess import Rules, plan_columns
+from syntheflow_server.domain.reading import OnBadRow, ReadOptions
+from syntheflow_server.ingest.json_flat import JsonSource, read_flat, rules_for
+from syntheflow_server.ingest.json_stream import VALUE_LIMIT, JsonStream, records
 from syntheflow_server.ingest.plain_text import plain_text
-from syntheflow_server.ingest.tables import (
-    IngestedTable,
-    bad_file,
-    check_column_names,
-    checked_table_name,
-)
-from syntheflow_server.ingest.text_kinds import BOOLEAN, DATES, FLOAT, INTEGER
+from syntheflow_server.ingest.rejects import Rejects
+from syntheflow_server.ingest.shred import Shredder
+from syntheflow_server.ingest.tables import IngestedTable, bad_file
 from syntheflow_server.ingest.workshop import workshop
 
-_OBJECT_LIMIT = 1 << 24
-_WHOLE_LIMIT = 1 << 28
-_SHAPES_LIMIT = 10_000
-_NUMBER_RULES = Rules((INTEGER, FLOAT), ())
-_BOOLEAN_RULES = Rules((BOOLEAN,), ())
-_DATE_RULES = Rules(tuple(DATES), ())
-_TEXT_RULES = Rules((), ())
+_SAMPLE = 100
 
 
 def read_json(
     path: Path, *, file_name: str, table: str, out: Path, options: ReadOptions
 ) -> tuple[IngestedTable, ...]:
-    """Read a JSON file: an array of objects, lines of objects, or an object of arrays."""
+    """Read a JSON file: an array of objects, lines of objects, or an object around them.
+
+    Nested objects and arrays make related tables.
+    """
     with workshop(out) as work:
         text = plain_text(path, table=table, work=work).path
+        source = JsonSource(text, "array", table, file_name, out, work, options)
         head = _first_character(text)
+        if options.records:
+            return _read_path(source, options.records)
         if head == "{" and not _is_lines(text):
-            return _read_object(text, file_name, table, out, work)
+            return _read_object(source)
         if head not in {"[", "{"}:
             raise bad_file(table, "an array of objects is expected; the file begins otherwise")
-        form = "array" if head == "[" else "newline_delimited"
-        return (_read(text, form, file_name, table, out, work),)
+        if head == "{":
+            return _read_lines(source)
+        return _read(replace(source, findings=("JSON, an array of objects",)))
 
 
 def read_json_lines(
     path: Path, *, file_name: str, table: str, out: Path, options: ReadOptions
 ) -> tuple[IngestedTable, ...]:
-    """Read a file of one JSON object a line."""
+    """Read a file of one JSON object a line; nested ones make related tables."""
     with workshop(out) as work:
         text = plain_text(path, table=table, work=work).path
-        return (_read(text, "newline_delimited", file_name, table, out, work),)
+        return _read_lines(JsonSource(text, "array", table, file_name, out, work, options))
 
 
 def _first_character(path: Path) -> str:
@@ -68,152 +65,166 @@ def _first_character(path: Path) -> str:
 def _is_lines(path: Path) -> bool:
     """Tell lines of objects from one object: the first line is whole and another follows."""
     with path.open(encoding="utf-8-sig") as file:
-        lines = [line for line in islice(file, 1000) if line.strip()][:2]
+        lines = list(islice((line for line in _lines(file) if line.strip()), 2))
     try:
         return isinstance(json.loads(lines[0]), dict) and len(lines) > 1
-    except ValueError:
+    except (ValueError, IndexError, RecursionError):
         return False
 
 
-def _read_object(
-    path: Path, file_name: str, table: str, out: Path, work: Path
-) -> tuple[IngestedTable, ...]:
-    """Read one object: a table for each array of objects, or a table of one row."""
-    if path.stat().st_size > _WHOLE_LIMIT:
-        rule = f"one JSON object of more than {_WHOLE_LIMIT >> 20} MiB; send lines of objects"
-        raise bad_file(table, rule)
-    try:
-        whole = json.loads(path.read_text("utf-8-sig"))
-    except ValueError as error:
-        raise _malformed(table, error) from error
-    named = {name: rows for name, rows in whole.items() if isinstance(rows, list)}
-    if not named or len(named) < len(whole):
-        named = {table: [whole]}
-    for name in named:
-        checked_table_name(name)
-    made: list[IngestedTable] = []
-    try:
-        for name, rows in named.items():
-            lines = work / "lines.jsonl"
-            lines.write_text("\n".join(json.dumps(row) for row in rows), "utf-8")
-            made.append(_read(lines, "newline_delimited", file_name, name, out, work))
-    except Exception:
-        for done in made:
-            done.path.unlink()
-        raise
-    return tuple(made)
+def _lines(file: TextIO) -> Iterator[str]:
+    while line := file.readline(VALUE_LIMIT):
+        yield line
 
 
-def _read(
-    path: Path, form: str, file_name: str, table: str, out: Path, work: Path
-) -> IngestedTable:
-    objects = (
-        f"read_json_objects({file_literal(path)}, format = {quoted(form)}, "
-        f"maximum_object_size = {_OBJECT_LIMIT})"
-    )
-    staged = work / "fields.parquet"
-    with connection(work) as con:
-        try:
-            names = _field_names(con, objects, table)
-            check_column_names(table, names)
-            _stage(con, objects, names, staged)
-        except duckdb.Error as error:
-            raise _refusal(error, path, form, table) from error
-        source = f"read_parquet({file_literal(staged)})"
-        rules = [_rules(con, source, i, name, table) for i, name in enumerate(names)]
-        plans = plan_columns(con, source, names, rules)
-        described = "JSON, an array of objects" if form == "array" else "JSON, one object a line"
-        findings = [described, *(note for plan in plans for note in plan.findings)]
-        findings += [
-            f"column {name!r}: numbers and texts mixed, kept as text"
-            for name, allowed in zip(names, rules, strict=True)
-            if allowed is _TEXT_RULES
-        ]
-        columns = list(zip(names, plans, strict=True))
-        return write_planned(con, staged, columns, table, file_name, out, findings)
-
-
-def _field_names(con: duckdb.DuckDBPyConnection, objects: str, table: str) -> list[str]:
-    """Return the fields of all objects in the order they first appear."""
-    numbered = f"SELECT json, row_number() OVER () AS place FROM {objects}"
-    shapes = con.execute(
-        "SELECT json_type(json) = 'OBJECT' AS fine, json_keys(json) AS names, min(place) AS place "
-        f"FROM ({numbered}) GROUP BY fine, names ORDER BY place LIMIT {_SHAPES_LIMIT + 1}"
-    ).fetchall()
-    wrong = [place for fine, _, place in shapes if not fine]
-    if wrong:
-        raise bad_file(table, "an object is expected in each place", row=min(wrong))
-    if len(shapes) > _SHAPES_LIMIT:
-        raise bad_file(
-            table, f"the objects have more than {_SHAPES_LIMIT:,} different sets of fields"
+def _read_lines(source: JsonSource) -> tuple[IngestedTable, ...]:
+    findings = ["JSON, one object a line"]
+    rejected = 0
+    path = source.path
+    if source.options.on_bad_row is not OnBadRow.FAIL:
+        path = source.work / "good.jsonl"
+        rejects = _sift(source, path)
+        findings += rejects.findings()
+        rejected = rejects.count
+    return _read(
+        replace(
+            source,
+            path=path,
+            form="newline_delimited",
+            findings=tuple(findings),
+            rejected=rejected,
         )
-    if not shapes:
-        raise bad_file(table, "the file has no objects", reason="TABLE_EMPTY")
-    return list(dict.fromkeys(name for _, names, _ in shapes for name in names))
-
-
-def _stage(con: duckdb.DuckDBPyConnection, objects: str, names: list[str], staged: Path) -> None:
-    """Write each field as text c0, c1, ... and its JSON's first character as k0, k1, ..."""
-    pointers = ", ".join(quoted("/" + name.replace("~", "~0").replace("/", "~1")) for name in names)
-    columns = ", ".join(
-        f"v[{i + 1}] ->> '$' AS c{i}, left(CAST(v[{i + 1}] AS VARCHAR), 1) AS k{i}"
-        for i in range(len(names))
     )
-    query = f"SELECT {columns} FROM (SELECT json_extract(json, [{pointers}]) AS v FROM {objects})"
-    target = quoted(str(staged))
-    run_bounded(con, f"COPY ({query}) TO {target} (FORMAT parquet, COMPRESSION snappy)")
 
 
-def _rules(
-    con: duckdb.DuckDBPyConnection, source: str, position: int, name: str, table: str
-) -> Rules:
-    """Return what the field may be; raises InvalidArgumentError if it holds nested values."""
-    rows = con.execute(
-        f"SELECT k{position}, min(place) FROM "
-        f"(SELECT k{position}, row_number() OVER () AS place FROM {source}) "
-        f"WHERE k{position} IS NOT NULL AND k{position} <> 'n' GROUP BY ALL"
-    ).fetchall()
-    nested = [place for kind, place in rows if kind in "{["]
-    if nested:
-        rule = "nested objects and arrays are not supported; spread them over columns"
-        raise bad_file(table, rule, column=name, row=min(nested), reason="TYPE_UNSUPPORTED")
-    families = {_family(kind) for kind, _ in rows}
-    if len(families) != 1:
-        return _TEXT_RULES if families else _DATE_RULES
-    return {"text": _DATE_RULES, "truth": _BOOLEAN_RULES, "number": _NUMBER_RULES}[families.pop()]
-
-
-def _family(first: str) -> str:
-    if first == '"':
-        return "text"
-    return "truth" if first in "tf" else "number"
-
-
-def _refusal(error: duckdb.Error, path: Path, form: str, table: str) -> Exception:
-    """Turn DuckDB's message, which may quote values, into one that names the place."""
-    if "maximum_object_size" in str(error):
-        return bad_file(table, f"an object is larger than {_OBJECT_LIMIT >> 20} MiB")
-    if form == "newline_delimited":
-        return bad_file(table, "the line is not one JSON object", row=_first_bad_line(path))
-    if path.stat().st_size <= _WHOLE_LIMIT:
-        try:
-            json.loads(path.read_text("utf-8-sig"))
-        except ValueError as fault:
-            return _malformed(table, fault)
-    return bad_file(table, "the file is not well-formed JSON")
-
-
-def _first_bad_line(path: Path) -> int | None:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
+def _sift(source: JsonSource, target: Path) -> Rejects:
+    """Copy the lines that are objects."""
+    rejects = Rejects(source.options.on_bad_row)
+    with source.path.open(encoding="utf-8-sig") as file, target.open("w", encoding="utf-8") as good:
+        for number, line in enumerate(_lines(file), start=1):
+            if not line.strip():
+                continue
             try:
-                if line.strip():
-                    json.loads(line)
-            except ValueError:
-                return number
-    return None
+                fine = isinstance(json.loads(line), dict)
+            except (ValueError, RecursionError):
+                fine = False
+            if fine:
+                good.write(line if line.endswith("\n") else line + "\n")
+            else:
+                rejects.add(number, "the line is not one JSON object")
+    return rejects
 
 
-def _malformed(table: str, error: ValueError) -> Exception:
-    row = getattr(error, "lineno", None)
-    return bad_file(table, "the file is not well-formed JSON from this line on", row=row)
+def _read(source: JsonSource) -> tuple[IngestedTable, ...]:
+    """Read records of an array or of lines: flat ones fast, nested ones into related tables."""
+    if not _nested_at_once(source):
+        made = read_flat(source)
+        if made is not None:
+            return (made,)
+    with JsonStream(source.path, source.table) as stream:
+        found = records(stream, ()) if source.form == "array" else stream.series()
+        return _shred(source, ((source.table, record) for record in found), source.findings)
+
+
+def _nested_at_once(source: JsonSource) -> bool:
+    """Look at the first records; what is wrong with them is said by the reading itself."""
+    with JsonStream(source.path, source.table) as stream:
+        try:
+            found = records(stream, ()) if source.form == "array" else stream.series()
+            for record in islice(found, _SAMPLE):
+                if isinstance(record, dict) and any(
+                    isinstance(value, (dict, list)) for value in record.values()
+                ):
+                    return True
+        except ValueError:
+            return False
+        except Exception as error:
+            if getattr(error, "reason", "") == "FILE_INVALID":
+                return False
+            raise
+    return False
+
+
+def _read_path(source: JsonSource, path: str) -> tuple[IngestedTable, ...]:
+    parts = tuple(part for part in path.replace("/", ".").split(".") if part)
+    with JsonStream(source.path, source.table) as stream:
+        found = ((source.table, record) for record in records(stream, parts))
+        made = _shred(source, found, (f"JSON, records at {path!r}",))
+    return tuple(replace(table, read_as={**table.read_as, "records": path}) for table in made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A member of the document's object: how many objects its array has; -1 if it is none."""
+
+    name: str
+    objects: int = -1
+    others: int = 0
+
+
+def _read_object(source: JsonSource) -> tuple[IngestedTable, ...]:
+    """Read one object: a table for each array, the records in an envelope, or one row."""
+    with JsonStream(source.path, source.table) as stream:
+        members = [_member(stream, name) for name in stream.members()]
+        if stream.peek():
+            raise stream.fault("text follows the end of the object")
+    arrays = [m for m in members if m.objects >= 0]
+    filled = [m for m in arrays if m.objects > 0 and not m.others]
+    if arrays and len(arrays) == len(members):
+        return _read_members(source, {m.name: m.name for m in arrays}, ["JSON, named arrays"])
+    if len(filled) == 1 and len(arrays) == 1:
+        name = filled[0].name
+        left = ", ".join(repr(m.name) for m in members if m.name != name)
+        note = f"JSON, records at {name!r}; left out beside them: {left}"
+        made = _read_members(source, {name: source.table}, [note])
+        return tuple(replace(t, read_as={**t.read_as, "records": name}) for t in made)
+    with JsonStream(source.path, source.table) as stream:
+        return _shred(source, iter([(source.table, stream.value())]), ("JSON, one object",))
+
+
+def _member(stream: JsonStream, name: str) -> _Member:
+    if stream.peek() != "[":
+        stream.skip()
+        return _Member(name)
+    objects = others = 0
+    for _ in stream.items():
+        if stream.peek() == "{":
+            objects += 1
+        else:
+            others += 1
+        stream.skip()
+    return _Member(name, objects, others)
+
+
+def _read_members(
+    source: JsonSource, tables: dict[str, str], findings: list[str]
+) -> tuple[IngestedTable, ...]:
+    def found(stream: JsonStream) -> Iterator[tuple[str, Any]]:
+        for name in stream.members():
+            if name not in tables:
+                stream.skip()
+                continue
+            for _ in stream.items():
+                yield tables[name], stream.value()
+
+    with JsonStream(source.path, source.table) as stream:
+        return _shred(source, found(stream), tuple(findings), tuple(tables.values()))
+
+
+def _shred(
+    source: JsonSource,
+    found: Iterator[tuple[str, Any]],
+    findings: tuple[str, ...],
+    tables: tuple[str, ...] = (),
+) -> tuple[IngestedTable, ...]:
+    with closing(Shredder(source.work, source.options.null_values or ())) as shredder:
+        for table in tables:
+            shredder.open(table)
+        empty = True
+        for table, record in found:
+            shredder.add(table, record)
+            empty = False
+        if empty:
+            raise bad_file(source.table, "the file has no objects", reason="TABLE_EMPTY")
+        made = shredder.settle(source.file_name, source.out, list(findings), rules_for)
+    return (replace(made[0], rejected=source.rejected), *made[1:])
