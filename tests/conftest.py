@@ -11,11 +11,12 @@ import pytest
 
 from support.cli import Cli
 from support.company import DATASET, EMPLOYEES, MODEL, ORDERS, SEED, Trained, write_orders
+from support.s3 import s3, s3_server
 from support.servers import mariadb, mariadb_database, postgresql, postgresql_database
 from syntheflow.local import LocalServer
 from syntheflow.samples import hr
 
-__all__ = ["mariadb", "mariadb_database", "postgresql", "postgresql_database"]
+__all__ = ["mariadb", "mariadb_database", "postgresql", "postgresql_database", "s3", "s3_server"]
 
 
 @pytest.fixture(scope="session", autouse=True)
