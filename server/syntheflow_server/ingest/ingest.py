@@ -13,6 +13,7 @@ from syntheflow_server.ingest.excel import read_excel
 from syntheflow_server.ingest.json_file import read_json, read_json_lines
 from syntheflow_server.ingest.recognise import ENDINGS, recognise
 from syntheflow_server.ingest.tables import IngestedTable, checked_table_name
+from syntheflow_server.ingest.xml_file import read_xml
 
 
 class Reader(Protocol):
@@ -32,6 +33,7 @@ FORMATS: dict[str, Reader] = {
     "excel": read_excel,
     "parquet": read_parquet,
     "arrow": read_arrow,
+    "xml": read_xml,
 }
 """Reader by format."""
 

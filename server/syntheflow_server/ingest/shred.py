@@ -144,7 +144,8 @@ class Shredder:
                 self._rows(node, shape, at, value, number)
 
     def _field(self, node: _Node, shape: _Shape, key: str) -> _Field:
-        path = f"{shape.path}.{key}" if shape.path else key
+        # An object may have a text of its own, as elements of XML have: its name is empty.
+        path = f"{shape.path}.{key}" if shape.path and key else key or shape.path or "value"
         node.places += 1
         return _Field(path, node.places)
 
@@ -217,7 +218,7 @@ def _json(value: Any) -> str:
 def _touched(shape: _Shape, node: _Node, make: Callable[[_Node, str], str]) -> None:
     """Give fields that never had a value a column, so that no name is lost."""
     for at in shape.fields.values():
-        if at.shape is not None:
+        if at.shape is not None and at.shape.fields:
             _touched(at.shape, node, make)
         elif at.column is None and at.child is None:
             at.column = node.stage.column(make(node, at.path), at.place)
