@@ -198,11 +198,11 @@ def _postgresql(address: Address) -> Any:
 
 
 def _mysql(address: Address) -> Any:
-    import pymysql
+    from syntheflow_server.connect.mysql_rows import RowsConnection
 
     mode = address.options.get("sslmode", "prefer")
     secured = {"ssl": _tls(mode)} if mode in {"require", "verify-ca", "verify-full"} else {}
-    connection = pymysql.connect(
+    connection = RowsConnection(
         user=address.user,
         password=_password(address) or "",
         host=address.place.host,
