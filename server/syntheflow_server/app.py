@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 import structlog
 from starlette.applications import Starlette
@@ -57,6 +59,7 @@ class Server:
             metrics=metrics,
             on_change=self._tell,
         )
+        work = fresh_folder(settings.data_dir / "work")
         self.plans = Plans(settings.data_dir / "plans", self.pool, settings.cached_plans)
         workshop = Workshop(documents, self.blobs, engines, metrics)
         checkpoints = Checkpoints(settings.data_dir / "checkpoints")
@@ -80,6 +83,7 @@ class Server:
                 active=settings.max_active_streams,
                 queued=settings.max_queued_streams,
                 metrics=metrics,
+                work=work,
             ),
             readiness=self.readiness,
             checkpoints=checkpoints,
@@ -218,6 +222,13 @@ async def _announce(server: Server, rpc: RpcServer, listener: socket.socket) -> 
             _LOG.info("syntheflow is ready", **facts)
         elif server.pool.warm:
             _LOG.warning("syntheflow is not ready", reason=server.readiness.reason)
+
+
+def fresh_folder(folder: Path) -> Path:
+    """Return `folder`, made and empty: what a crash left there is of no use."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:

@@ -320,7 +320,7 @@ class ScriptedService:
                 pieces = _pieces(made.unit_format, target, table, row, batch)
                 async for chunk in made.add(pieces):
                     yield chunk
-            for chunk in await made.end():
+            async for chunk in made.end():
                 yield chunk
         finally:
             await made.close()

@@ -42,3 +42,23 @@ def leave(_report):
 
 def manners(_report):
     return os.environ["OMP_NUM_THREADS"], signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+
+
+class EchoDesk:
+    """Answers each command so many times; texts make it fail or die."""
+
+    def do(self, command):
+        if command == "refuse":
+            raise InvalidArgumentError("table 'orders': the rule", reason="RULE")
+        if command == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        number, times, size = command
+        for turn in range(times):
+            yield number, turn, bytes(size)
+
+    def close(self):
+        pass
+
+
+def echo_desk():
+    return EchoDesk()

@@ -8,11 +8,11 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
-import pyarrow as pa
-
-from syntheflow_server.export import BOOKS, ENCODERS, FilePart, Target, split
+from syntheflow_server.export import ENCODERS, FilePart, Target, split
+from syntheflow_server.jobs.desks import End
 from syntheflow_server.jobs.requests import Chunk
 from syntheflow_server.jobs.sampling import RAW, Piece
+from syntheflow_server.jobs.scribe import Scribe
 
 
 class Assembly(ABC):
@@ -35,8 +35,8 @@ class Assembly(ABC):
         """Yield the chunks of one unit."""
 
     @abstractmethod
-    async def end(self) -> list[Chunk]:
-        """Return what stands after the last rows."""
+    def end(self) -> AsyncIterator[Chunk]:
+        """Yield what stands after the last rows."""
 
     async def close(self) -> None:
         """Let go of all that was held, whether the stream came to its end or not."""
@@ -78,46 +78,55 @@ class Encoded(Assembly):
             file = self._encoder.file_of(self.target, piece.table)
             yield Chunk(piece.table, piece.first_row, piece.row_count, piece.data, file)
 
-    async def end(self) -> list[Chunk]:
-        """Return what stands after the last rows."""
-        return list(self._chunks(self._encoder.closing(self.target)))
+    async def end(self) -> AsyncIterator[Chunk]:
+        """Yield what stands after the last rows."""
+        for chunk in self._chunks(self._encoder.closing(self.target)):
+            yield chunk
 
 
 class Bound(Assembly):
-    """A format that is written by a book, in a thread."""
+    """A format that is written by a book, in a process of its own."""
 
     unit_format = RAW
 
-    def __init__(self, form: str, target: Target) -> None:
+    def __init__(self, form: str, target: Target, root: Path | None) -> None:
         super().__init__(target)
-        self._work = tempfile.TemporaryDirectory(prefix="syntheflow-")
-        self._book = BOOKS[form](target, Path(self._work.name))
+        self._work = tempfile.TemporaryDirectory(prefix="syntheflow-", dir=root)
+        self._scribe = Scribe(
+            "syntheflow_server.jobs.desks:book_desk",
+            form,
+            target,
+            Path(self._work.name),
+            title=f"the format {form}",
+        )
+        self._scribe.start()
 
     async def begin(self) -> list[Chunk]:
         """Return nothing: a book begins with its first rows."""
         return []
 
     async def add(self, pieces: list[Piece]) -> AsyncIterator[Chunk]:
-        """Yield what the book gives out."""
+        """Yield what the book has given out so far."""
         for piece in pieces:
             self._start_at(piece)
-            for chunk in self._chunks(await asyncio.to_thread(self._written, piece)):
+            async for part in self._scribe.take(piece):
+                for chunk in self._chunks([part]):
+                    yield chunk
+
+    async def end(self) -> AsyncIterator[Chunk]:
+        """Yield the rest of the book."""
+        async for part in self._scribe.finish(End()):
+            for chunk in self._chunks([part]):
                 yield chunk
 
-    async def end(self) -> list[Chunk]:
-        """Return the rest of the book."""
-        return list(self._chunks(await asyncio.to_thread(lambda: list(self._book.end()))))
-
     async def close(self) -> None:
-        """Remove the book's folder."""
-        await asyncio.to_thread(self._work.cleanup)
-
-    def _written(self, piece: Piece) -> list[FilePart]:
-        schema = self.target.table(piece.table).arrow
-        batch = pa.ipc.read_record_batch(pa.py_buffer(piece.data), schema)
-        return list(self._book.add(piece.table, batch))
+        """End the process and remove the book's folder."""
+        try:
+            await self._scribe.end()
+        finally:
+            await asyncio.to_thread(self._work.cleanup)
 
 
-def assembly(form: str, target: Target) -> Assembly:
-    """Return the assembly of a format."""
-    return Encoded(form, target) if form in ENCODERS else Bound(form, target)
+def assembly(form: str, target: Target, root: Path | None = None) -> Assembly:
+    """Return the assembly of a format; `root` is for what must wait on disk."""
+    return Encoded(form, target) if form in ENCODERS else Bound(form, target, root)

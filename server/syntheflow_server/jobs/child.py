@@ -72,6 +72,11 @@ class Child:
         """True once the process is known to be gone."""
         return self._gone.is_set()
 
+    @property
+    def waiting(self) -> bool:
+        """True if a message has come that nobody has received yet."""
+        return not self._inbox.empty()
+
     async def gone(self) -> None:
         """Return when the process is gone."""
         await self._gone.wait()

@@ -5,8 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Mapping,
+)
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from pathlib import Path
 
 from syntheflow_server.domain.errors import ExhaustedError
 from syntheflow_server.domain.ids import id_of
@@ -33,12 +41,24 @@ _RETRY_SECONDS = 2.0
 
 
 class Generator:
-    """Streams of synthetic rows over one pool, so many at a time, so many waiting."""
+    """Streams of synthetic rows over one pool, so many at a time, so many waiting.
+
+    `work` is a folder for what a format must keep on disk for a while; None means the
+    system's own for such things.
+    """
 
     def __init__(
-        self, pool: Pool, plans: Plans, *, active: int, queued: int, metrics: Metrics
+        self,
+        pool: Pool,
+        plans: Plans,
+        *,
+        active: int,
+        queued: int,
+        metrics: Metrics,
+        work: Path | None = None,
     ) -> None:
         self._pool, self._plans, self._metrics = pool, plans, metrics
+        self._work = work
         self._places = asyncio.Semaphore(active)
         self._most_queued = queued
         self._queued = 0
@@ -76,43 +96,87 @@ class Generator:
             if not self.reads.total():
                 self.idle.set()
 
+    async def raw(
+        self,
+        model: Model,
+        ref: ModelRef,
+        spec: GenerationSpec,
+        given: tuple[Seeds, ...],
+        have: Callable[[Mapping[str, int]], Awaitable[Mapping[str, int]]],
+    ) -> AsyncGenerator[list[Piece], None]:
+        """Yield a checked `spec`'s rows by unit, as RAW pieces, for who writes them elsewhere.
+
+        `have` is told how many rows each table will have, and says how many of its first
+        ones are there already: units of these alone are left out.
+        """
+        with self._reading(model.name):
+            async with self._place(), AsyncExitStack() as held:
+                stream = self._pool.stream()
+                plan = await held.enter_async_context(self._plan(stream, model, ref, spec, given))
+                chosen = await self._select(stream, ref, plan, model, spec)
+                there = await have(chosen.rows)
+                if any(there.values()):
+                    chosen = await self._select(stream, ref, plan, model, spec, there)
+                tasks = _units(model, ref, spec, plan, chosen, RAW, None)
+                units = await held.enter_async_context(aclosing(self._in_order(stream, tasks)))
+                async for pieces in units:
+                    yield pieces
+
     async def _chunks(
         self, model: Model, ref: ModelRef, spec: GenerationSpec, given: tuple[Seeds, ...]
     ) -> AsyncGenerator[Chunk, None]:
         stream = self._pool.stream()
-        tables = tables_of(model, spec)
-        asked = _asked(spec)
         name = id_of(model.name, "models")
-        made = assembly(spec.format, Target(model.data_schema, tables, name, spec.write))
-        target = made.target if made.unit_format != RAW else None
-        stored = [s.source.dataset for s in given if isinstance(s.source, StoredRows)]
-        existing = tuple(rows for rows in given if rows.field == "existing")
-        seeds = tuple(rows for rows in given if rows.field != "existing")
+        target = Target(model.data_schema, tables_of(model, spec), name, spec.write)
         async with AsyncExitStack() as held:
+            made = assembly(spec.format, target, self._work)
             held.push_async_callback(made.close)
-            with self._reading(*stored):  # only so long: the plan holds the rows
-                plan = await held.enter_async_context(
-                    self._plans.use(stream, ref, asked, tables, seeds, existing)
-                )
-            window = (spec.range.start, spec.range.count) if spec.range else None
-            selection: Selection = await self._pool.submit(
-                stream, SelectTask(ref, plan, tables, window)
-            )
-            tasks = (
-                UnitTask(
-                    ref, plan, unit, frozenset(tables), selection.window, made.unit_format, target
-                )
-                for units in selection.units
-                for unit in units
-            )
+            plan = await held.enter_async_context(self._plan(stream, model, ref, spec, given))
+            chosen = await self._select(stream, ref, plan, model, spec)
+            told = made.target if made.unit_format != RAW else None
+            tasks = _units(model, ref, spec, plan, chosen, made.unit_format, told)
             for chunk in await made.begin():
                 yield chunk
             async with aclosing(self._in_order(stream, tasks)) as results:
                 async for pieces in results:
                     async for chunk in made.add(pieces):
                         yield chunk
-            for chunk in await made.end():
+            async for chunk in made.end():
                 yield chunk
+
+    @asynccontextmanager
+    async def _plan(
+        self,
+        stream: int,
+        model: Model,
+        ref: ModelRef,
+        spec: GenerationSpec,
+        given: tuple[Seeds, ...],
+    ) -> AsyncIterator[Path]:
+        stored = [s.source.dataset for s in given if isinstance(s.source, StoredRows)]
+        existing = tuple(rows for rows in given if rows.field == "existing")
+        seeds = tuple(rows for rows in given if rows.field != "existing")
+        asked, tables = _asked(spec), tables_of(model, spec)
+        async with AsyncExitStack() as held:
+            with self._reading(*stored):  # only so long: the plan holds the rows
+                plan = await held.enter_async_context(
+                    self._plans.use(stream, ref, asked, tables, seeds, existing)
+                )
+            yield plan
+
+    async def _select(
+        self,
+        stream: int,
+        ref: ModelRef,
+        plan: Path,
+        model: Model,
+        spec: GenerationSpec,
+        have: Mapping[str, int] | None = None,
+    ) -> Selection:
+        window = (spec.range.start, spec.range.count) if spec.range else None
+        task = SelectTask(ref, plan, tables_of(model, spec), window, dict(have or {}))
+        chosen: Selection = await self._pool.submit(stream, task)
+        return chosen
 
     async def _in_order(
         self, stream: int, tasks: Iterator[UnitTask]
@@ -173,6 +237,21 @@ class Generator:
         finally:
             self._metrics.active_streams.dec()
             self._places.release()
+
+
+def _units(
+    model: Model,
+    ref: ModelRef,
+    spec: GenerationSpec,
+    plan: Path,
+    chosen: Selection,
+    form: str,
+    target: Target | None,
+) -> Iterator[UnitTask]:
+    tables = frozenset(tables_of(model, spec))
+    for units in chosen.units:
+        for unit in units:
+            yield UnitTask(ref, plan, unit, tables, chosen.window, form, target)
 
 
 def _asked(spec: GenerationSpec) -> Spec:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import pyarrow as pa
 
@@ -92,27 +92,36 @@ class PlanTask:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which units make the rows asked for, and the window of rows of each table (or None)."""
+    """Which units make the rows asked for, and the window of rows of each table (or None).
+
+    `rows` says how many rows each table will have in all.
+    """
 
     units: tuple[range, ...]
     window: tuple[int, int] | None
+    rows: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class SelectTask:
-    """Say which units hold the rows of `tables` (or of a window of the first); a Selection."""
+    """Say which units hold the rows of `tables` (or of a window of the first); a Selection.
+
+    Units that make nothing but the first `have` rows of tables are left out.
+    """
 
     model: ModelRef
     plan: Path
     tables: tuple[str, ...]
     window: tuple[int, int] | None = None
+    have: dict[str, int] = field(default_factory=dict)
 
     def run(self, worker: Worker) -> Selection:
         """Do it."""
         plan = worker.plan(self.model, self.plan)
         if self.window is None:
-            units = [plan.units_of(table) for table in self.tables]
-            return Selection(_united(units), None)
+            units = [self._wanted(plan, table) for table in self.tables]
+            rows = {table: plan.table_rows[table] for table in self.tables}
+            return Selection(_united(units), None, rows)
         table, (start, count) = self.tables[0], self.window
         if count == 0:
             count = plan.table_rows[table] - start
@@ -124,7 +133,13 @@ class SelectTask:
                     metadata={"table": table},
                 )
         units = [plan.window(table, start, count)] if count else []
-        return Selection(_united(units), (start, count))
+        return Selection(_united(units), (start, count), {table: count})
+
+    def _wanted(self, plan: Any, table: str) -> range:
+        have, rows = self.have.get(table, 0), plan.table_rows[table]
+        if not have:
+            return cast("range", plan.units_of(table))
+        return cast("range", plan.window(table, have, rows - have)) if have < rows else range(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import importlib
 import platform
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +24,8 @@ from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.hints import SchemaHint
 from syntheflow_server.domain.resources import Model, Report, TableCard, TableSummary, TrainOrder
 from syntheflow_server.domain.schema import Schema
+from syntheflow_server.ingest.tables import IngestedTable
+from syntheflow_server.jobs.declared import merged_hint, summaries_of, with_references
 from syntheflow_server.jobs.process import Progress, Reporter
 from syntheflow_server.jobs.requests import StagedFile
 from syntheflow_server.store.blobs import size_of
@@ -46,27 +48,34 @@ def import_files(
 ) -> Imported:
     """Read `files` into Parquet tables in `out` and infer their schema."""
     from syntheflow_server.ingest import ingest
-    from syntheflow_server.schema import check, infer
 
-    summaries: dict[str, TableSummary] = {}
+    made: list[IngestedTable] = []
     for number, file in enumerate(files):
         report(Progress(number / len(files), f"reading {file.file_name}", {}))
-        for made in ingest(
-            file.path, file_name=file.file_name, table=file.table, format=file.format, out=out
-        ):
-            summaries[made.name] = TableSummary(
-                name=made.name,
-                rows=made.rows,
-                bytes=made.bytes,
-                file_name=made.file_name,
-                findings=made.findings,
-            )
+        made += ingest(
+            file.path,
+            file_name=file.file_name,
+            table=file.table,
+            format=file.format,
+            out=out,
+            options=file.options,
+        )
         file.path.unlink()  # its rows are in Parquet now; the disk need not hold both
-    if not summaries:
+    if not made:
         raise InvalidArgumentError("the upload holds no table", reason="UPLOAD_EMPTY")
+    return imported(made, hint, out)
+
+
+def imported(made: Sequence[IngestedTable], hint: SchemaHint | None, out: Path) -> Imported:
+    """Infer the schema of the tables that were made in `out`, and check it against them."""
+    from syntheflow_server.schema import check, infer
+
+    summaries = summaries_of(made)
     stored = open_tables(out)
     ordered = {name: stored[name] for name in summaries}
-    schema = infer(ordered, {n: t.stored_schema for n, t in ordered.items()}, hint).checked()
+    types = {name: table.stored_schema for name, table in ordered.items()}
+    inferred = infer(ordered, types, merged_hint(hint, made))
+    schema = with_references(inferred, hint, made).checked()
     notes = check(schema, open_tables(out, schema))
     return Imported(schema, tuple(_noted(summaries[t], notes) for t in schema.table_names))
 
