@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.s3 import KEY, SECRET, Store, access_to
 
+from support.s3 import KEY, SECRET, Store, access_to
 from syntheflow_server.domain.errors import FailedPreconditionError, InvalidArgumentError
 from syntheflow_server.export.files import Delivery
 
