@@ -133,22 +133,25 @@ def _listed(
         if info.type == FileType.File:  # the place is one object
             yield _Found(info.path, PurePosixPath(info.base_name), max(0, info.size or 0))
             return
+    # Google's listing knows no folders but those with an object of their own.
+    at_once = address.place.scheme == "gs"
     waiting, seen = [PurePosixPath()], 0
     while waiting:
         folder = waiting.pop()
         path = f"{base}/{folder}" if folder.parts else base
+        selector = FileSelector(path, allow_not_found=bool(folder.parts), recursive=at_once)
         with store_errors(address, "listing its files"):
-            infos = files.get_file_info(FileSelector(path, allow_not_found=bool(folder.parts)))
+            infos = files.get_file_info(selector)
         for info in sorted(infos, key=lambda info: str(info.path)):
             seen += 1
             if seen > limits.entries:
                 raise _too_large(address, f"more than {limits.entries:,} files and folders")
-            if info.base_name.startswith((".", "_")):
+            below = folder / str(info.path).removeprefix(f"{path}/")
+            if any(part.startswith((".", "_")) for part in below.parts):
                 continue
-            below = folder / info.base_name
             if info.type == FileType.File:
                 yield _Found(info.path, below, max(0, info.size or 0))
-            elif info.type == FileType.Directory and not _is_link(address, info.path):
+            elif info.type == FileType.Directory and not (at_once or _is_link(address, info.path)):
                 if len(below.parts) > limits.depth:
                     raise _too_large(address, f"more than {limits.depth} levels of folders")
                 waiting.append(below)
