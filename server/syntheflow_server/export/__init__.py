@@ -24,12 +24,14 @@ from syntheflow_server.export.csv_text import CsvEncoder
 from syntheflow_server.export.excel import ExcelBook
 from syntheflow_server.export.json_text import JsonEncoder, JsonLinesEncoder
 from syntheflow_server.export.parquet_file import ParquetBook
+from syntheflow_server.export.sql_script import SqlEncoder
 
 ENCODERS: dict[str, type[Encoder]] = {
     "arrow": ArrowEncoder,
     "csv": CsvEncoder,
     "json": JsonEncoder,
     "jsonl": JsonLinesEncoder,
+    "sql": SqlEncoder,
 }
 """Formats whose batches are encoded wherever they are made."""
 

@@ -175,6 +175,13 @@ def declared_length(column: Column) -> int:
     return int(match[1]) if match else 0
 
 
+def holds_digits(kind: pa.Decimal128Type, dialect: Dialect) -> bool:
+    """Tell whether the database has a decimal type for these digits, else they are text."""
+    precision, scale = _digits(kind)
+    most, deepest = _DIGITS[dialect]
+    return precision <= most and scale <= deepest
+
+
 def _native(column: Column, dialect: Dialect, key_length: int) -> str:
     """Return the native type if it can be kept, else nothing."""
     text = _plain(column.native_type)
@@ -201,16 +208,18 @@ def _plain(native: str) -> str:
 
 
 def _decimal(kind: pa.Decimal128Type, dialect: Dialect) -> str:
-    precision, scale = kind.precision, kind.scale
-    if scale < 0:
-        precision, scale = precision - scale, 0
-    precision = max(precision, scale)
-    most, deepest = _DIGITS[dialect]
-    if precision <= most and scale <= deepest:
+    precision, scale = _digits(kind)
+    if holds_digits(kind, dialect):
         word = "NUMBER" if dialect is _O else "numeric" if dialect is _P else "DECIMAL"
         return f"{word}({precision}, {scale})"
     # The word begins as a decimal and, as it has TEXT in it, SQLite keeps all digits.
     return f"DECIMAL_TEXT({precision}, {scale})" if dialect is _L else _text(80, dialect, 0)
+
+
+def _digits(kind: pa.Decimal128Type) -> tuple[int, int]:
+    """Return precision and scale, the latter not below 0 and not above the former."""
+    scale = max(kind.scale, 0)
+    return max(kind.precision - min(kind.scale, 0), scale), scale
 
 
 def _text(length: int, dialect: Dialect, key_length: int) -> str:

@@ -23,7 +23,7 @@ def plain_text(values: pa.Array) -> pa.Array:
     if pa.types.is_floating(kind):
         return _float_text(values)
     if pa.types.is_timestamp(kind):
-        return _moment_text(values)
+        return moment_text(values)
     if pa.types.is_time64(kind):
         return _without_zero_fraction(values, pa.time32("s"))
     if pa.types.is_duration(kind):
@@ -55,12 +55,14 @@ def _fraction(values: pa.Array) -> pa.Array:
     return pc.if_else(pc.less(rest, 0), pc.add(rest, _SECOND), rest)
 
 
-def _moment_text(values: pa.Array) -> pa.Array:
+def moment_text(values: pa.Array, joint: str = "T", zone: str = "Z") -> pa.Array:
+    """Return moments as text: `joint` before the time, `zone` behind those with a zone."""
     zoned = values.type.tz is not None
     plain = values.view(pa.int64()).view(pa.timestamp("us"))
     text = _without_zero_fraction(plain, pa.timestamp("s"))
-    text = pc.replace_substring(text, " ", "T", max_replacements=1)
-    return pc.binary_join_element_wise(text, "Z", "") if zoned else text
+    if joint != " ":
+        text = pc.replace_substring(text, " ", joint, max_replacements=1)
+    return pc.binary_join_element_wise(text, zone, "") if zoned and zone else text
 
 
 def _duration_text(values: pa.Array) -> pa.Array:

@@ -1,0 +1,104 @@
+"""String arrays as their bytes: searching and escaping at the speed of memory.
+
+Texts lie one behind the other in one buffer; a search over the buffer finds most columns
+free of what must be escaped, and replacing in it needs new offsets only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from syntheflow_server.domain.errors import OutOfRangeError
+
+_MOST = 2**31 - 1
+
+
+class StringBytes:
+    """The buffer of a string array (int32 offsets), and where each text begins and ends."""
+
+    def __init__(self, text: pa.Array) -> None:
+        self.text = text
+        rows = len(text)
+        buffers = text.buffers()
+        offsets = np.frombuffer(buffers[1], dtype=np.int32) if buffers[1] else np.zeros(1, np.int32)
+        offsets = offsets[text.offset : text.offset + rows + 1]
+        start, stop = (int(offsets[0]), int(offsets[-1])) if rows else (0, 0)
+        self.offsets: npt.NDArray[np.int32] = offsets - np.int32(start)
+        whole = memoryview(buffers[2]) if buffers[2] else memoryview(b"")
+        self.data = bytes(whole[start:stop])
+
+    def has(self, *characters: bytes) -> bool:
+        """Tell whether any of the single bytes occurs."""
+        return any(character in self.data for character in characters)
+
+    def rows_with(self, *characters: bytes) -> npt.NDArray[np.bool_]:
+        """Return which texts hold any of the single bytes."""
+        there = [character for character in characters if character in self.data]
+        rows = np.zeros(len(self.text), np.bool_)
+        if there:
+            codes = np.frombuffer(self.data, np.uint8)
+            hits = codes == there[0][0]
+            for character in there[1:]:
+                hits |= codes == character[0]
+            before = np.searchsorted(np.flatnonzero(hits), self.offsets)
+            rows = before[1:] > before[:-1]
+        return rows
+
+    def ends(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """Return the first and the last byte of each text; 0 where it is empty."""
+        rows = len(self.text)
+        if not self.data:
+            return np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
+        codes = np.frombuffer(self.data, np.uint8)
+        empty = self.offsets[1:] == self.offsets[:-1]
+        first = np.where(empty, 0, codes[np.minimum(self.offsets[:-1], len(codes) - 1)])
+        last = np.where(empty, 0, codes[self.offsets[1:] - 1])
+        return first.astype(np.uint8), last.astype(np.uint8)
+
+
+def replaced(text: pa.Array, escapes: dict[bytes, bytes]) -> pa.Array:
+    """Return `text` with each single byte of `escapes` replaced, all in one go.
+
+    No replacement may hold a byte that is replaced by a later one. Raises
+    OutOfRangeError where the result exceeds the 2 GiB of a string array.
+    """
+    source = StringBytes(text)
+    there = [old for old in escapes if old in source.data]
+    if not there:
+        return text
+    codes = np.frombuffer(source.data, np.uint8)
+    shift = np.zeros(len(source.offsets), np.int64)
+    data = source.data
+    for old in there:
+        places = np.flatnonzero(codes == old[0])
+        shift += np.searchsorted(places, source.offsets) * (len(escapes[old]) - 1)
+        data = data.replace(old, escapes[old])
+    if len(data) > _MOST:
+        raise OutOfRangeError(
+            "the texts of one block take more than 2 GiB once escaped; "
+            "ask for fewer rows at a time",
+            reason="BLOCK_TOO_LARGE",
+        )
+    return strings(source.offsets + shift, data, text)
+
+
+def strings(offsets: npt.NDArray[np.int64], data: bytes, like: pa.Array) -> pa.Array:
+    """Return the string array of these offsets and bytes, missing where `like` is."""
+    valid = None
+    if like.null_count:
+        there = np.asarray(like.is_valid())
+        valid = pa.py_buffer(np.packbits(there, bitorder="little"))
+    buffers = [valid, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.string(), len(like), buffers, like.null_count)
+
+
+def flags(rows: npt.NDArray[np.bool_], mark: str) -> pa.Array:
+    """Return a string array of `mark` (one ASCII character) where `rows` is true, else empty."""
+    offsets = np.zeros(len(rows) + 1, np.int32)
+    np.cumsum(rows, out=offsets[1:])
+    data = mark.encode() * int(offsets[-1])
+    return pa.Array.from_buffers(
+        pa.string(), len(rows), [None, pa.py_buffer(offsets), pa.py_buffer(data)], 0
+    )
