@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,11 +34,14 @@ class ReadOptions(BaseModel):
 
     `separator`, `quote` ("" for none), `escape`, `comment` (start of lines that are no
     rows), `decimal` and `thousands` are texts as they stand in the file. `header` is the
-    number of the line, counted from 1, that holds the names; 0 if there is none.
-    `skip_rows` lines before it are left out. `null_values` are the texts that mean no
-    value, besides the empty one. `sheets` are the sheets of a workbook to take, `records`
-    the path to the records in a nested document (`data.items`, `/feed/entry`), `tables`
-    patterns (`sales_*`) of the tables to take out of a file that holds many.
+    number of the line, counted from 1, that holds the names; 0 if there is none. The
+    names may take `header_rows` records: a second one names the parts of those above.
+    `skip_rows` lines of the file's beginning are left out. `null_values` are the texts
+    that mean no value, besides the empty one. `types` are the stored types of columns
+    ("int64", "date32"); a value that does not fit makes a bad row. `sheets` are the
+    sheets of a workbook to take, `records` the path to the records in a nested document
+    (`data.items`, `/feed/entry`), `tables` patterns (`sales_*`) of the tables to take out
+    of a file that holds many.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,11 +52,13 @@ class ReadOptions(BaseModel):
     escape: str | None = Field(None, max_length=1)
     comment: str | None = Field(None, min_length=1, max_length=16)
     header: int | None = Field(None, ge=0, le=1_000_000)
+    header_rows: int | None = Field(None, ge=1, le=8)
     skip_rows: int | None = Field(None, ge=0, le=1_000_000)
     decimal: str | None = Field(None, min_length=1, max_length=1)
     thousands: str | None = Field(None, max_length=1)
     date_order: DateOrder | None = None
     null_values: tuple[str, ...] | None = None
+    types: dict[str, str] | None = None
     sheets: tuple[str, ...] | None = None
     records: str | None = None
     tables: tuple[str, ...] | None = None
@@ -59,6 +67,16 @@ class ReadOptions(BaseModel):
     def said(self) -> dict[str, object]:
         """Return what is set, by name."""
         return self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, str]) -> Self:
+        """Return the options that `texts` say by name, as `read_as` of a table does.
+
+        Lists and mappings are JSON. Raises pydantic.ValidationError for what cannot be said.
+        """
+        structured = {"null_values", "types", "sheets", "tables"}
+        values = {k: json.loads(v) if k in structured else v for k, v in texts.items()}
+        return cls.model_validate(values)
 
 
 class Wanted(BaseModel):

@@ -23,11 +23,17 @@ def write_planned(
     file_name: str,
     out: Path,
     findings: list[str],
+    *,
+    where: str = "",
 ) -> IngestedTable:
-    """Convert the staged texts by their plans and write the table."""
+    """Convert the staged texts by their plans and write the table.
+
+    `where` is SQL over c0, c1, ... that is true for the rows to keep.
+    """
     schema = pa.schema([pa.field(name, plan.arrow) for name, plan in columns])
     values = ", ".join(f"{plan.expression} AS v{i}" for i, (_, plan) in enumerate(columns))
     query = f"SELECT {values} FROM read_parquet({file_literal(staged)})"
+    query += f" WHERE {where}" if where else ""
     reader = con.sql(query).to_arrow_reader(_BATCH_ROWS)
     with TableWriter(out, table, schema) as writer:
         for batch in reader:

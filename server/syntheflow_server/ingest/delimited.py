@@ -7,18 +7,22 @@ column and converted: memory stays bounded and a guess can never fail halfway.
 # ruff: noqa: S608 - the SQL names only columns c0, c1, ...; texts are quoted by `duck`
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
-from syntheflow_server.domain.reading import ReadOptions
+from syntheflow_server.domain.reading import OnBadRow, ReadOptions
+from syntheflow_server.ingest.careful import Rejects, ragged, stage_carefully
 from syntheflow_server.ingest.convert import write_planned
-from syntheflow_server.ingest.dialect import Dialect, find_dialect, sample_text
-from syntheflow_server.ingest.duck import connection, file_literal, one_row, quoted, run_bounded
-from syntheflow_server.ingest.guess import TEXT_RULES, plan_columns
-from syntheflow_server.ingest.plain_text import plain_text, with_unix_lines
+from syntheflow_server.ingest.dialect import Dialect, find_dialect
+from syntheflow_server.ingest.duck import connection, file_literal, one_row
+from syntheflow_server.ingest.fast import is_plain, stage_fast
+from syntheflow_server.ingest.guess import plan_columns
+from syntheflow_server.ingest.misfits import Misfits, type_rules
+from syntheflow_server.ingest.plain_text import PlainText, plain_text
+from syntheflow_server.ingest.sample import sample_text
+from syntheflow_server.ingest.settings import check_options, check_types, settings_used
 from syntheflow_server.ingest.tables import (
     IngestedTable,
     bad_file,
@@ -26,34 +30,58 @@ from syntheflow_server.ingest.tables import (
 )
 from syntheflow_server.ingest.workshop import workshop
 
-# DuckDB's buffers are sixteen times this; a larger limit would not fit its memory.
-_LINE_LIMIT = 1 << 24
+COLUMN_LIMIT = 20_000
+"""Columns of the widest table that is read."""
 _NAMES = {"\t": "tab", " ": "blank"}
+_MEND = "mend the header, or say separator, header or header_rows"
 
 
 def read_delimited(
     path: Path, *, file_name: str, table: str, out: Path, options: ReadOptions
 ) -> tuple[IngestedTable, ...]:
-    """Read a delimited text file as one table."""
+    """Read a delimited text file as one table; what `options` say is not guessed."""
+    check_options(options, table)
+    lenient = options.on_bad_row is not OnBadRow.FAIL
     with workshop(out) as work:
-        text = plain_text(path, table=table, work=work)
-        dialect = find_dialect(sample_text(text.path))
-        if not dialect.columns:
-            raise bad_file(table, "the file has no rows and no header", reason="TABLE_EMPTY")
+        text = plain_text(path, table=table, work=work, encoding=options.encoding, lenient=lenient)
+        dialect = _dialect(text.path, options, table)
         names, notes = _column_names(dialect)
         check_column_names(table, names)
+        check_types(options, names, table)
         with connection(work) as con:
             staged = work / "texts.parquet"
-            _stage(con, text.path, dialect, table, staged)
-            rules = [replace(TEXT_RULES, trim=dialect.blank_after)] * len(names)
+            rejects = _stage(con, text.path, dialect, table, staged, options.on_bad_row)
+            rules = type_rules(options, names, trim=dialect.blank_after)
             plans = plan_columns(con, f"read_parquet({file_literal(staged)})", names, rules)
+            misfits = Misfits(con, staged, names, plans)
+            misfits.reject(text.path, dialect, table, rejects)
             keep = _kept_columns(con, staged, dialect, names)
-            findings = [_describe(dialect, text.encoding, text.packed), *notes]
-            findings += [f"column {names[i]!r}: no name and no values, left out"
-                         for i in range(len(names)) if i not in keep]  # fmt: skip
-            findings += [note for i in keep for note in plans[i].findings]
             chosen = [(names[i], plans[i]) for i in keep]
-            return (write_planned(con, staged, chosen, table, file_name, out, findings),)
+            findings = [_describe(dialect, text), *notes, *rejects.findings()]
+            findings += _left_out(names, keep, rejects)
+            findings += [note for _, plan in chosen for note in plan.findings]
+            made = write_planned(
+                con, staged, chosen, table, file_name, out, findings, where=misfits.fitting
+            )
+            used = settings_used(options, dialect, text.encoding, [plan for _, plan in chosen])
+            return (replace(made, read_as=used, rejected=rejects.total),)
+
+
+def _dialect(path: Path, options: ReadOptions, table: str) -> Dialect:
+    """Return the file's dialect; raises InvalidArgumentError if it holds no table."""
+    skipped = max(0, (options.header or 0) - 1, options.skip_rows or 0)
+    sample = sample_text(path, table, skip=skipped)
+    dialect = find_dialect(sample, options, line=skipped + 1)
+    if not dialect.columns:
+        after = f" after line {skipped}" if skipped else ""
+        raise bad_file(table, f"the file has no rows and no header{after}", reason="TABLE_EMPTY")
+    if dialect.columns > COLUMN_LIMIT:
+        rule = f"the table has more than {COLUMN_LIMIT} columns; is the separator wrong?"
+        raise bad_file(table, rule, reason="TOO_MANY_COLUMNS")
+    if dialect.header is not None and len(dialect.header) != dialect.columns:
+        line, found = dialect.header_line, len(dialect.header)
+        raise ragged(table, line, dialect.columns, found, _MEND)
+    return dialect
 
 
 def _column_names(dialect: Dialect) -> tuple[list[str], list[str]]:
@@ -71,64 +99,17 @@ def _column_names(dialect: Dialect) -> tuple[list[str], list[str]]:
 
 
 def _stage(
-    con: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, table: str, staged: Path
-) -> None:
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    dialect: Dialect,
+    table: str,
+    staged: Path,
+    on_bad_row: OnBadRow,
+) -> Rejects:
     """Read the file strictly as texts c0, c1, ... into Parquet."""
-    if dialect.header is not None and len(dialect.header) != dialect.columns:
-        raise _ragged(table, 1, dialect.columns, len(dialect.header))
-    try:
-        run_bounded(con, _copy_statement(path, dialect, staged))
-    except duckdb.Error as error:
-        # Mixed line ends are the one fault that is mended: it costs no value.
-        if "state machine" not in str(error):
-            raise _refusal(error, table, dialect) from error
-        mended = with_unix_lines(path, staged.parent)
-        try:
-            run_bounded(con, _copy_statement(mended, dialect, staged))
-        except duckdb.Error as second:
-            raise _refusal(second, table, dialect) from second
-
-
-def _copy_statement(path: Path, dialect: Dialect, staged: Path) -> str:
-    columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(dialect.columns))
-    options = {
-        "auto_detect": "false",
-        "header": "true" if dialect.header is not None else "false",
-        "delim": quoted(dialect.separator),
-        "quote": quoted(dialect.quote),
-        "escape": quoted(dialect.escape if dialect.quote else ""),
-        "columns": f"{{{columns}}}",
-        "allow_quoted_nulls": "false",
-        "max_line_size": str(_LINE_LIMIT),
-    }
-    listed = ", ".join(f"{key} = {value}" for key, value in options.items())
-    source = f"read_csv({file_literal(path)}, {listed})"
-    target = quoted(str(staged))
-    return f"COPY (SELECT * FROM {source}) TO {target} (FORMAT parquet, COMPRESSION snappy)"
-
-
-def _refusal(error: duckdb.Error, table: str, dialect: Dialect) -> Exception:
-    """Turn DuckDB's message, which quotes the line, into one that names only the rule."""
-    message = str(error)
-    line = re.search(r"CSV Error on Line: (\d+)", message)
-    row = int(line[1]) if line else None
-    if counts := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", message):
-        return _ragged(table, row, int(counts[1]), int(counts[2]))
-    if "quote" in message:
-        rule = "a quoted value is not closed, or text follows its closing quote"
-    elif "aximum line size" in message:
-        rule = f"a line is longer than {_LINE_LIMIT >> 20} MiB; is the separator or a quote wrong?"
-    else:
-        shown = _NAMES.get(dialect.separator, dialect.separator)
-        rule = f"the row cannot be read with the separator {shown!r}"
-    return bad_file(table, rule, row=row)
-
-
-def _ragged(table: str, row: int | None, expected: int, found: int) -> Exception:
-    # DuckDB stops counting at the first value too many.
-    amount = f"more than {expected}" if found > expected else str(found)
-    rule = f"the row has {amount} values where {expected} are expected"
-    return bad_file(table, rule, row=row, reason="ROW_RAGGED")
+    if is_plain(path, dialect) and stage_fast(con, path, dialect, staged):
+        return Rejects(on_bad_row)
+    return stage_carefully(path, dialect, table, staged, on_bad_row)
 
 
 def _kept_columns(
@@ -144,12 +125,39 @@ def _kept_columns(
     return [i for i in range(len(names)) if i not in empty]
 
 
-def _describe(dialect: Dialect, encoding: str, packed: str) -> str:
-    parts = ["CSV", f"separator {_NAMES.get(dialect.separator, repr(dialect.separator))}"]
-    parts.append(f"encoding {encoding}")
-    parts.append("header in line 1" if dialect.header is not None else "no header")
+def _left_out(names: list[str], keep: list[int], rejects: Rejects) -> list[str]:
+    kept = set(keep)
+    notes = [
+        f"column {name!r}: no name and no values, left out"
+        for i, name in enumerate(names)
+        if i not in kept
+    ]
+    if rejects.comments:
+        notes.append(f"{rejects.comments} comment lines left out")
+    return notes
+
+
+def _describe(dialect: Dialect, text: PlainText) -> str:
+    separator = dialect.marks.separator
+    marked = text.encoding == "utf-8-sig"
+    encoding = "utf-8 with byte order mark" if marked else text.encoding
+    parts = ["CSV", f"separator {_NAMES.get(separator, repr(separator))}", f"encoding {encoding}"]
+    first, rows = dialect.header_line, dialect.header_rows
+    if not rows:
+        parts.append("no header")
+    elif rows == 1:
+        parts.append(f"header in line {first}")
+    else:
+        parts.append(f"header of {rows} rows from line {first}")
+    before = (first or dialect.data_line) - 1
+    if before:
+        parts.append(f"{before} lines before it left out")
+    if dialect.marks.quote not in {"", '"'}:
+        parts.append(f"quote {dialect.marks.quote}")
+    if dialect.marks.escape != dialect.marks.quote:
+        parts.append(f"escape {dialect.marks.escape}")
     if dialect.blank_after:
         parts.append("blanks after separators removed")
-    if packed:
-        parts.append(f"unpacked from {packed}")
+    if text.packed:
+        parts.append(f"unpacked from {text.packed}")
     return ", ".join(parts)

@@ -2,142 +2,169 @@
 
 from __future__ import annotations
 
-import itertools
+import io
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 
-_SAMPLE = 1 << 20
+from syntheflow_server.domain.reading import ReadOptions
+from syntheflow_server.ingest.headers import has_header, header_height, merged_names, preface
+from syntheflow_server.ingest.records import QUOTED_EMPTY, Marks, Record, RecordReader
+
 _RECORDS = 500
 # In order of preference where several fit alike.
 SEPARATORS = ["\t", ",", ";", "|+|", "||", "~|~", "^|^", "|~|", "|;|", "::", "|", "\x1f", "\x01",
               "^", "~", ":", " "]  # fmt: skip
 _VALUE = re.compile(r"[+-]?[\d.,]*\d%?|\d[\d:./ T-]*|")
-_NUMBER = re.compile(r"-?\d+([.,]\d+)*([eE][+-]?\d+)?|\d[\d:./-]*\d|\?|-|NA|NULL|\\N|NaN|nan")
-_YEARLIKE = re.compile(r"\d{1,4}")
+_COMMENT = "#"
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The marks of a delimited text file, and its first records without the header."""
+    """The marks of a delimited text file and where its rows begin.
 
-    separator: str
-    quote: str
-    escape: str
+    Lines count from 1 from the file's beginning; `header_line` is 0 without a header,
+    `header` then None. `shortest` says that rows may lack the last, empty value.
+    """
+
+    marks: Marks
     header: tuple[str, ...] | None
+    header_line: int
+    header_rows: int
+    data_line: int
     columns: int
     blank_after: bool
-    records: tuple[tuple[str, ...], ...]
 
 
-def sample_text(path: Path) -> str:
-    """Return the beginning of a UTF-8 file, up to 1 MiB, ending with a whole line."""
-    with path.open("rb") as file:
-        data = file.read(_SAMPLE)
-        if file.read(1):
-            cut = max(data.rfind(b"\n"), data.rfind(b"\r"))
-            data = data[: cut + 1] if cut > 0 else data
-    return data.decode("utf-8-sig", errors="ignore")
+def find_dialect(text: str, options: ReadOptions, *, line: int = 1) -> Dialect:
+    """Return the dialect that explains the sample best; a text without records has no columns.
 
-
-def find_dialect(text: str) -> Dialect:
-    """Return the dialect that explains the sample best; a text without records has no columns."""
-    separator = max(SEPARATORS, key=lambda s: _fitness(text, s))
-    if _fitness(text, separator)[0] == 0:
-        separator = ","
-    quote = '"' if _quotes(text, separator) else ""
-    escape = "\\" if quote and '\\"' in text and '""' not in text.replace('\\""', "") else '"'
-    records = records_of(text, separator, quote, escape)
+    `text` begins with line `line` of the file; what `options` say is not guessed.
+    """
+    marks = _marks(text, options)
+    records = records_of(text, marks, line=line)
+    first = 0
+    if options.header is None and options.skip_rows is None:
+        first = preface([record.values for record in records])
+    records = records[first:]
     if not records:
-        return Dialect(separator, '"', '"', None, 0, blank_after=False, records=())
-    blank_after = _blank_after(records)
-    columns = _columns(records)
-    has_header = _has_header(records)
-    header = tuple(cell.strip() for cell in records[0]) if has_header else None
-    body = records[1:] if has_header else records
-    # Quotes may turn up beyond the sample; only where the sample refutes them are they text.
-    quote = quote or ("" if '"' in text and separator != "," else '"')
-    cells = tuple(tuple(row) for row in body)
-    return Dialect(separator, quote, escape or '"', header, columns, blank_after, cells)
-
-
-def records_of(text: str, separator: str, quote: str, escape: str) -> list[list[str]]:
-    """Return up to 500 records of `text`; blank lines are none."""
-    records: list[list[str]] = []
-    lines = re.split(r"\r\n|\n|\r", text)
-    index = 0
-    while index < len(lines) and len(records) < _RECORDS:
-        line = lines[index]
-        index += 1
-        if not line.strip():
-            continue
-        while quote and _is_open(line, separator, quote, escape) and index < len(lines):
-            line += "\n" + lines[index]
-            index += 1
-        records.append(_fields(line, separator, quote, escape))
-    return records
-
-
-def _is_open(line: str, separator: str, quote: str, escape: str) -> bool:
-    if quote not in line:
-        return False
-    plain = line.replace(escape + quote, "") if escape != quote else line
-    return plain.count(quote) % 2 == 1 and _starts_quoted(plain, separator, quote)
-
-
-def _starts_quoted(line: str, separator: str, quote: str) -> bool:
-    return line.lstrip().startswith(quote) or bool(
-        re.search(re.escape(separator) + r"\s*" + re.escape(quote), line)
+        return Dialect(marks, None, 0, 0, line, 0, blank_after=False)
+    values = [[_plain(value) for value in record.values] for record in records]
+    columns = _columns(values)
+    named = options.header > 0 if options.header is not None else has_header(values)
+    rows = header_height(values) if named else 0
+    if named and options.header_rows is not None:
+        rows = min(options.header_rows, len(records))
+    trailing = _ends_empty(values[rows:], columns)
+    named_rows = [_fitted(row, columns, trailing=trailing) for row in values[:rows]]
+    # A row of another width is what the caller refuses.
+    odd = next((row for row in named_rows if len(row) != columns), None)
+    header = (odd or merged_names(named_rows)) if rows else None
+    after = records[rows].line if rows < len(records) else records[-1].last_line + 1
+    start = records[0].line
+    return Dialect(
+        marks,
+        tuple(header) if header is not None else None,
+        start if rows else 0,
+        rows,
+        # Blank lines between header and rows may be rows of a single column.
+        after if not rows else records[rows - 1].last_line + 1,
+        columns,
+        _blank_after(values),
     )
 
 
-def _fields(line: str, separator: str, quote: str, escape: str) -> list[str]:
-    if not quote or quote not in line:
-        return line.split(separator)
-    fields: list[str] = []
-    parts = line.split(separator)
-    index = 0
-    while index < len(parts):
-        cell = parts[index]
-        index += 1
-        if cell.lstrip().startswith(quote):
-            while not _is_closed(cell.strip(), quote, escape) and index < len(parts):
-                cell += separator + parts[index]
-                index += 1
-            inner = cell.strip()
-            inner = inner[1:-1] if len(inner) > 1 and inner.endswith(quote) else inner[1:]
-            cell = inner.replace(escape + quote, quote)
-        fields.append(cell)
-    return fields
+def records_of(text: str, marks: Marks, *, line: int = 1) -> list[Record]:
+    """Return up to 500 records of `text` that have no fault; blank lines are none."""
+    if marks.line_end == "\r":
+        text = text.replace("\r", "\n")
+    reader = RecordReader(io.StringIO(text), marks, line=line)
+    return [record for record in islice(reader, _RECORDS) if not record.fault]
 
 
-def _is_closed(cell: str, quote: str, escape: str) -> bool:
-    if len(cell) < 2 or not cell.endswith(quote):
+def _plain(value: str) -> str:
+    return "" if value == QUOTED_EMPTY else value
+
+
+def _marks(text: str, options: ReadOptions) -> Marks:
+    """Return the marks, each as said or as explains the sample best."""
+    line_end = "\n" if "\n" in text or "\r" not in text else "\r"
+    comment = options.comment if options.comment is not None else ""
+    separator = options.separator
+    if separator is None:
+        # Lines of remarks are no rows: they must not decide.
+        rows = text if comment else _without(text, _COMMENT)
+        fitness = {s: _fitness(rows, s, options) for s in SEPARATORS}
+        separator = max(SEPARATORS, key=lambda s: fitness[s])
+        separator = separator if fitness[separator][0] else ","
+    quote = options.quote
+    if quote is None:
+        seen = _quote(text, separator)
+        # Quotes may turn up beyond the sample; only where the sample refutes them are they text.
+        quote = seen or ("" if '"' in text and separator != "," else '"')
+    escape = options.escape if options.escape is not None else quote
+    marks = Marks(separator, quote, escape, comment, line_end)
+    if options.escape is None and quote and "\\" + quote in text:
+        slashed = Marks(separator, quote, "\\", comment, line_end)
+        marks = max(marks, slashed, key=lambda m: _agreement(records_of(text, m)))
+    if options.comment is None and _has_comments(text, marks):
+        marks = Marks(marks.separator, marks.quote, marks.escape, _COMMENT, line_end)
+    return marks
+
+
+def _without(text: str, comment: str) -> str:
+    if not text.startswith(comment) and f"\n{comment}" not in text and f"\r{comment}" not in text:
+        return text
+    kept = [line for line in re.split(r"(?<=[\r\n])", text) if not line.startswith(comment)]
+    # A file whose every line begins so has no remarks.
+    return "".join(kept) if len(kept) > 1 else text
+
+
+def _has_comments(text: str, marks: Marks) -> bool:
+    """Tell remarks from rows whose first value begins with #: they do not split as rows do."""
+    records = records_of(text, marks)
+    signed = [r for r in records if r.values[0].startswith(_COMMENT)]
+    if not signed or len(signed) == len(records):
         return False
-    inner = cell[1:-1].replace(escape + quote, "")
-    return quote not in inner and not (escape != quote and inner.endswith(escape))
+    counts = Counter(len(r.values) for r in records if not r.values[0].startswith(_COMMENT))
+    columns = counts.most_common(1)[0][0]
+    return columns > 1 and all(len(record.values) != columns for record in signed)
 
 
-def _fitness(text: str, separator: str) -> tuple[float, float, float, int]:
+def _agreement(records: Sequence[Record]) -> int:
+    """Return how many records have as many values as most of them."""
+    counts = Counter(len(record.values) for record in records)
+    return counts.most_common(1)[0][1] if counts else 0
+
+
+def _fitness(text: str, separator: str, options: ReadOptions) -> tuple[float, float, float, int]:
     """Return how well a separator explains the sample; compares as a tuple."""
+    nothing = (0.0, 0.0, 0.0, 0)
     if separator not in text:
-        return (0.0, 0.0, 0.0, 0)
-    records = records_of(text, separator, '"' if _quotes(text, separator) else "", '"')[:200]
+        return nothing
+    quote = options.quote if options.quote is not None else _quote(text, separator)
+    escape = options.escape if options.escape is not None else quote
+    line_end = "\n" if "\n" in text else "\r"
+    marks = Marks(separator, quote, escape, options.comment or "", line_end)
+    records = [record.values for record in records_of(text, marks)[:200]]
+    if not records:
+        return nothing
     counts = Counter(len(record) for record in records)
     columns, agreeing = counts.most_common(1)[0]
     if columns < 2 and len(records[0]) > 1:
         columns, agreeing = len(records[0]), counts[len(records[0])]
     share = agreeing / len(records)
     if columns < 2 or share < 0.5:
-        return (0.0, 0.0, 0.0, 0)
+        return nothing
     others = [s for s in (",", ";", "\t", "|") if s not in separator]
     cells = [cell.strip() for record in records for cell in record]
     mixed = sum(any(o in cell for o in others) and not _VALUE.fullmatch(cell) for cell in cells)
     # Blanks, colons and the like also stand inside values: they must explain all or nothing.
     weak = separator in {" ", ":", "^", "~"}
     if weak and share < 1:
-        return (0.0, 0.0, 0.0, 0)
+        return nothing
     rank = 0 if weak else 1
     return (
         rank + (share >= 0.98) + 1,
@@ -147,10 +174,14 @@ def _fitness(text: str, separator: str) -> tuple[float, float, float, int]:
     )
 
 
-def _quotes(text: str, separator: str) -> bool:
-    """Tell whether a quote stands where a value begins."""
-    start = r"(?:^|[\r\n]|" + re.escape(separator) + r" ?)" + '"'
-    return re.search(start, text) is not None
+def _quote(text: str, separator: str) -> str:
+    """Return the quote that stands where values begin, and end; "" if there is none."""
+    mark = re.escape(separator)
+    if re.search(rf'(?:^|[\r\n]|{mark} ?)"', text):
+        return '"'
+    begun = len(re.findall(rf"(?:^|[\r\n]|{mark})'", text))
+    closed = len(re.findall(rf"(?:^|[\r\n]|{mark})'[^'\r\n]*'(?=[\r\n]|{mark}|$)", text))
+    return "'" if begun >= 2 and closed == begun else ""
 
 
 def _blank_after(records: list[list[str]]) -> bool:
@@ -161,38 +192,20 @@ def _blank_after(records: list[list[str]]) -> bool:
 def _columns(records: list[list[str]]) -> int:
     counts = Counter(len(record) for record in records)
     first = len(records[0])
-    return first if counts[first] >= len(records) / 2 else counts.most_common(1)[0][0]
+    usual = counts.most_common(1)[0][0]
+    if abs(usual - first) == 1 and _ends_empty(records, max(first, usual)):
+        return usual
+    return first if counts[first] >= len(records) / 2 else usual
 
 
-def _has_header(records: list[list[str]]) -> bool:
-    """Decide whether the first record names the columns."""
-    first = [cell.strip() for cell in records[0]]
-    named = [cell for cell in first if cell]
-    if not named or all(_NUMBER.fullmatch(cell) for cell in named):
-        return False
-    body = [[cell.strip() for cell in record] for record in records[1:]]
-    odd = [cell for cell in named if _NUMBER.fullmatch(cell)]
-    if odd and not _is_count_up(odd):
-        return False
-    if not body:
-        return True
-    for position, name in enumerate(first):
-        below = [row[position] for row in body if position < len(row) and row[position]]
-        numeric = [cell for cell in below if _NUMBER.fullmatch(cell)]
-        if name and below and len(numeric) > 0.8 * len(below) and not _NUMBER.fullmatch(name):
-            return True
-    # All text: a name does not turn up as a value of its own column.
-    repeated = sum(
-        any(position < len(row) and row[position] == name for row in body)
-        for position, name in enumerate(first)
-        if name
-    )
-    return repeated == 0 and len(set(named)) == len(named)
+def _ends_empty(records: list[list[str]], columns: int) -> bool:
+    """Tell a separator at the end of lines from a value: nothing ever follows it."""
+    ends = [record[-1] for record in records if len(record) == columns]
+    return bool(ends) and not any(end.strip() for end in ends)
 
 
-def _is_count_up(cells: list[str]) -> bool:
-    """Tell names such as 2001, 2002, 2003 from data: they count evenly."""
-    if len(cells) < 3 or not all(_YEARLIKE.fullmatch(cell) for cell in cells):
-        return False
-    steps = {int(b) - int(a) for a, b in itertools.pairwise(cells)}
-    return len(steps) == 1 and steps.pop() > 0
+def _fitted(names: list[str], columns: int, *, trailing: bool) -> list[str]:
+    """Return header names with the nameless last column that trailing separators make."""
+    if len(names) == columns + 1 and not names[-1].strip():
+        return names[:-1]
+    return [*names, ""] if trailing and len(names) == columns - 1 else names

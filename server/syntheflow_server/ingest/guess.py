@@ -5,45 +5,56 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 import pyarrow as pa
 
 from syntheflow_server.ingest.duck import one_row, quoted
+from syntheflow_server.ingest.kinds import Kind, matched
 from syntheflow_server.ingest.missing import MARKERS, missing_in_text
-from syntheflow_server.ingest.text_kinds import (
-    BOOLEAN,
-    CLOCKS,
-    DATES,
-    INTEGER_PATTERN,
-    NUMBERS,
-    Kind,
-    matched,
-)
+from syntheflow_server.ingest.number_kinds import INTEGER_PATTERN
+from syntheflow_server.ingest.text_kinds import BOOLEAN, CLOCKS, DATES, NUMBERS
+from syntheflow_server.ingest.units import common_affix, unit_kinds
 
 _SAMPLE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What may be guessed: JSON knows numbers from text, delimited text does not."""
+    """What may be guessed: JSON knows numbers from text, delimited text does not.
+
+    `units` allows numbers to carry a unit. Markers that are `said` mean 'missing' in text
+    too. If `must` is set, one of `kinds` is chosen whatever the values are.
+    """
 
     kinds: tuple[Kind, ...]
     markers: tuple[str, ...]
     trim: bool = False
+    units: bool = False
+    said: bool = False
+    must: bool = False
 
 
-TEXT_RULES = Rules((BOOLEAN, *NUMBERS, *DATES, *CLOCKS), MARKERS)
+TEXT_RULES = Rules((BOOLEAN, *NUMBERS, *DATES, *CLOCKS), MARKERS, units=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
-    """How a column of texts becomes values: an SQL expression and the stored type."""
+    """How a column of texts becomes values: an SQL expression and the stored type.
+
+    `misfit` is SQL that is true for texts that are no value of the type; it is empty
+    unless the type was said. `reads` are settings of ReadOptions that were used, `missing`
+    the markers read as missing, `kept` those that stayed values.
+    """
 
     expression: str
     arrow: pa.DataType
     findings: tuple[str, ...] = ()
+    misfit: str = ""
+    reads: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -58,6 +69,7 @@ class _Measured:
     fits: list[Kind] = field(default_factory=list)
     evident: set[Kind] = field(default_factory=set)
     almost: tuple[Kind, int] | None = None
+    misfits: dict[Kind, int] = field(default_factory=dict)
     wide: bool = False
 
 
@@ -92,11 +104,23 @@ def _measure(
     values = f"(SELECT {_bare(column, tuple(found.seen))} AS v FROM {source})"
     sample = con.execute(f"SELECT v FROM {values} WHERE v IS NOT NULL LIMIT {_SAMPLE}").fetchall()
     texts = [row[0] for row in sample]
-    kinds = [k for k in rules.kinds if all(re.fullmatch(k.pattern, text) for text in texts)]
-    if not texts:
-        kinds = []
+    kinds = _possible(texts, rules)
     _count(con, values, found, kinds)
     return found
+
+
+def _possible(texts: Sequence[str], rules: Rules) -> list[Kind]:
+    """Return the kinds that all texts of a sample fit."""
+    if rules.must:
+        return list(rules.kinds)
+    if not texts:
+        return []
+    kinds = list(rules.kinds)
+    affix = common_affix(texts) if rules.units else None
+    if affix is not None:
+        kinds = unit_kinds(affix, [k for k in kinds if k.arrow in {pa.int64(), pa.float64()}])
+    fitting = [(kind, re.compile(kind.pattern)) for kind in kinds]
+    return [kind for kind, pattern in fitting if all(pattern.fullmatch(text) for text in texts)]
 
 
 def _count(
@@ -114,6 +138,7 @@ def _count(
     found.gaps = rows - found.filled
     found.wide = integers == found.filled > 0
     for kind, misfits, evident in zip(kinds, row[3::2], row[4::2], strict=True):
+        found.misfits[kind] = misfits
         if misfits == 0:
             found.fits.append(kind)
             if kind.evidence and evident:
@@ -129,6 +154,8 @@ def _plan(
     families: set[str],
     rules: Rules,
 ) -> ColumnPlan:
+    if rules.must:
+        return _said(found, families)
     for kind in found.fits:
         if kind.arrow == pa.float64() and found.wide:
             break  # integers beyond 64 bits lose digits as floats
@@ -141,9 +168,23 @@ def _is_sure(kind: Kind, found: _Measured, families: set[str]) -> bool:
     if kind.needs_missing and not found.gaps:
         return False
     if not kind.evidence or kind in found.evident:
-        return True
+        return not _is_thousand(kind, found, families)
+    if not kind.required:
+        return not _is_thousand(kind, found, families)
     rivals = {other.family for other in found.fits} & families
     return rivals == {kind.family}
+
+
+def _is_thousand(kind: Kind, found: _Measured, families: set[str]) -> bool:
+    """Tell 1.234 from a float where the file's other numbers have a decimal comma."""
+    return (
+        kind.family == "decimal point"
+        and not kind.required
+        and kind not in found.evident
+        and "decimal comma" in families
+        and "decimal point" not in families
+        and any(k.family == "decimal comma" and k.reads[0][0] == "thousands" for k in found.fits)
+    )
 
 
 def _typed(kind: Kind, found: _Measured) -> ColumnPlan:
@@ -152,13 +193,32 @@ def _typed(kind: Kind, found: _Measured) -> ColumnPlan:
     notes += _missing_notes(found.seen, tuple(found.seen))
     value = kind.value.replace("{v}", f"({bare})")
     findings = tuple(f"column {found.name!r}: {note}" for note in notes)
-    return ColumnPlan(value, kind.arrow, findings)
+    return ColumnPlan(value, kind.arrow, findings, reads=kind.reads, missing=tuple(found.seen))
+
+
+def _said(found: _Measured, families: set[str]) -> ColumnPlan:
+    """Return the plan of a column whose type was said: the kind that fits the most values."""
+
+    def fitness(kind: Kind) -> tuple[int, bool]:
+        sure = not kind.evidence or not kind.required or kind in found.evident
+        return found.misfits[kind], not (sure or kind.family in families)
+
+    kind = min(found.misfits, key=fitness)
+    plan = _typed(kind, found)
+    bare = _bare(found.column, tuple(found.seen))
+    fit = f"coalesce({matched(kind.pattern)} AND ({kind.value}) IS NOT NULL, false)"
+    misfit = f"({bare}) IS NOT NULL AND NOT {fit.replace('{v}', f'({bare})')}"
+    return replace(plan, misfit=misfit if found.misfits[kind] else "")
 
 
 def _text(
     con: duckdb.DuckDBPyConnection, source: str, found: _Measured, rules: Rules
 ) -> ColumnPlan:
-    missing = missing_in_text(con, source, found.column, found.seen) if found.seen else ()
+    missing: tuple[str, ...] = ()
+    if rules.said:
+        missing = tuple(marker for marker in found.seen if marker)
+    elif found.seen:
+        missing = missing_in_text(con, source, found.column, found.seen)
     notes = _missing_notes(found.seen, missing)
     if found.wide and found.filled:
         notes.append("integers beyond 64 bits kept as text")
@@ -169,7 +229,8 @@ def _text(
         notes.append("kept as text: the order of day and month, or the comma, is not evident")
     value = _bare(found.column, missing) if rules.trim else _cased(found.column, missing)
     findings = tuple(f"column {found.name!r}: {note}" for note in notes)
-    return ColumnPlan(value, pa.string(), findings)
+    kept = tuple(marker for marker in found.seen if marker and marker not in missing)
+    return ColumnPlan(value, pa.string(), findings, missing=missing, kept=kept)
 
 
 def _bare(column: str, missing: tuple[str, ...]) -> str:

@@ -9,10 +9,15 @@ from syntheflow_server.ingest.duck import one_row, quoted
 
 MARKERS = (
     "", "NA", "N/A", "n/a", "N.A.", "#N/A", "NULL", "Null", "null", "None", "none", "\\N",
-    "?", "-", "--", ".", "nan", "NaN", "NAN",
+    "?", "-", "--", ".", "nan", "NaN", "NAN", "n.a.", "na", "NaT", "<NA>", "(null)", "(NULL)",
+    "..", "...", ":", "*", "\u2013", "\u2014", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!",
+    "#NULL!",
 )  # fmt: skip
 """Missing in a column whose other values are all of one kind (numbers, dates ...)."""
-_ALWAYS = ("N/A", "n/a", "#N/A", "NULL", "null", "\\N", "nan", "NaN")
+_ALWAYS = (
+    "N/A", "n/a", "#N/A", "NULL", "null", "\\N", "nan", "NaN", "NaT", "<NA>", "(null)", "(NULL)",
+    "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!",
+)  # fmt: skip
 _SIGNS = ("?", "-")
 
 

@@ -1,4 +1,4 @@
-"""Text files as plain UTF-8: unpacks gzip and Zstandard, finds and changes the encoding."""
+"""Text files as plain UTF-8: unpacks them, finds and changes the encoding."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from syntheflow_server.ingest.encodings import likeliest_encoding
 from syntheflow_server.ingest.tables import bad_file
+from syntheflow_server.ingest.unpack import packing, unpack
 
 _CHUNK = 1 << 22
 _SAMPLE = 1 << 18
-_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 # Longest first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS = [
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -28,51 +26,56 @@ _MARKS = [
 
 @dataclass(frozen=True, slots=True)
 class PlainText:
-    """A UTF-8 file without byte order mark needs, and how it was come by."""
+    """A UTF-8 file, perhaps with a byte order mark, and how it was come by.
+
+    `encoding` is Python's name of what the file is in, `packed` how it was packed.
+    """
 
     path: Path
     encoding: str
     packed: str = ""
 
 
-def plain_text(path: Path, *, table: str, work: Path) -> PlainText:
+def plain_text(
+    path: Path, *, table: str, work: Path, encoding: str | None = None, lenient: bool = False
+) -> PlainText:
     """Return the text of `path` as UTF-8, in place if it is that already.
 
-    Raises InvalidArgumentError naming the line if bytes do not fit the encoding found.
+    `encoding` is not guessed if it is said. Raises InvalidArgumentError naming the line if
+    bytes do not fit it, or are zero; if `lenient`, such bytes become zero characters.
     """
-    with path.open("rb") as file:
-        head = file.read(4)
-    packed = next((kind for magic, kind in _PACKED.items() if head.startswith(magic)), "")
+    packed = packing(path)
     if packed:
-        path = _unpacked(path, packed, table, work / "unpacked")
-    encoding = _marked_encoding(path)
-    if encoding == "utf-8-sig":
-        _check_utf8(path, table)
-        return PlainText(path, "utf-8 with byte order mark", packed)
-    if not encoding:
-        encoding = _zero_pattern(path, table) or _unmarked_encoding(path, table)
-    if encoding != "utf-8":
-        path = _recoded(path, encoding, table, work / "recoded")
-    return PlainText(path, encoding, packed)
+        path = unpack(path, packed, table, work / "unpacked")
+    if encoding is not None:
+        chosen = _said(path, encoding)
+    else:
+        chosen = _marked_encoding(path) or _zero_pattern(path) or _guessed(path, table, lenient)
+    if chosen not in {"utf-8", "utf-8-sig"}:
+        path = _recoded(path, chosen, table, work / "recoded", lenient=lenient)
+    elif (fault := _first_fault(path)) is not None:
+        if not lenient:
+            raise _undecodable(table, "utf-8", _line_of(path, fault))
+        path = _recoded(path, chosen, table, work / "recoded", lenient=True)
+    if not lenient and (line := _line_of_zero(path)):
+        raise bad_file(
+            table,
+            "the text holds zero bytes; if it is no other format, save it without them",
+            row=line,
+        )
+    return PlainText(path, chosen, packed)
 
 
-def with_unix_lines(path: Path, work: Path) -> Path:
-    """Return a copy of `path` whose lines all end with LF alone."""
-    target = work / "lines"
-    with path.open(encoding="utf-8") as source, target.open("w", encoding="utf-8") as file:
-        while part := source.read(_CHUNK):
-            file.write(part)
-    return target
-
-
-def _unpacked(path: Path, packed: str, table: str, target: Path) -> Path:
-    try:
-        with pa.input_stream(str(path), compression=packed) as source, target.open("wb") as file:
-            while part := source.read(_CHUNK):
-                file.write(part)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise bad_file(table, f"the {packed} file is damaged or cut off; send it again") from error
-    return target
+def _said(path: Path, encoding: str) -> str:
+    """Return the encoding that is said, by the name that tells of a mark at the beginning."""
+    name = codecs.lookup(encoding).name
+    marked = _marked_encoding(path)
+    if name in {"utf-8", "utf-8-sig"}:
+        return "utf-8-sig" if marked == "utf-8-sig" else "utf-8"
+    # Python reads the mark only where the order of bytes is left open.
+    if marked in {"utf-16", "utf-32"} and name.startswith(marked):
+        return marked
+    return name
 
 
 def _marked_encoding(path: Path) -> str:
@@ -81,7 +84,7 @@ def _marked_encoding(path: Path) -> str:
     return next((name for mark, name in _MARKS if head.startswith(mark)), "")
 
 
-def _zero_pattern(path: Path, table: str) -> str:
+def _zero_pattern(path: Path) -> str:
     """Tell UTF-16 without a mark by its zero bytes; text of other encodings has none."""
     with path.open("rb") as file:
         sample = file.read(_SAMPLE)
@@ -92,10 +95,10 @@ def _zero_pattern(path: Path, table: str) -> str:
         return "utf-16-le"
     if sample[::2].count(0) > 0.4 * len(sample) / 2 and sample[1::2].count(0) < zeros / 10:
         return "utf-16-be"
-    raise bad_file(table, "the file holds zero bytes, so it is not text; name its format")
+    return ""
 
 
-def _unmarked_encoding(path: Path, table: str) -> str:
+def _guessed(path: Path, table: str, lenient: bool) -> str:  # noqa: FBT001 - passed on
     fault = _first_fault(path)
     if fault is None:
         return "utf-8"
@@ -104,8 +107,20 @@ def _unmarked_encoding(path: Path, table: str) -> str:
         sample = file.read(2 * _SAMPLE)
     wrong, right = _utf8_balance(sample)
     if right > 4 * wrong:
+        if lenient:
+            return "utf-8"
         raise _undecodable(table, "utf-8", _line_of(path, fault))
     return likeliest_encoding(sample)
+
+
+def _line_of_zero(path: Path) -> int:
+    """Return the line of the first zero byte, 0 if there is none."""
+    offset = 0
+    for part, _ in _parts(path):
+        if (at := part.find(b"\0")) >= 0:
+            return _line_of(path, offset + at)
+        offset += len(part)
+    return 0
 
 
 def _utf8_balance(sample: bytes) -> tuple[int, int]:
@@ -113,12 +128,6 @@ def _utf8_balance(sample: bytes) -> tuple[int, int]:
     text = sample.decode("utf-8", errors="replace")
     wrong = text.count("\ufffd")
     return wrong, len(re.findall(r"[^\x00-\x7f]", text)) - wrong
-
-
-def _check_utf8(path: Path, table: str) -> None:
-    fault = _first_fault(path)
-    if fault is not None:
-        raise _undecodable(table, "utf-8", _line_of(path, fault))
 
 
 def _first_fault(path: Path) -> int | None:
@@ -136,8 +145,18 @@ def _first_fault(path: Path) -> int | None:
     return None
 
 
-def _recoded(path: Path, encoding: str, table: str, target: Path) -> Path:
-    decoder = codecs.getincrementaldecoder(encoding)()
+def _zeroed(error: UnicodeError) -> tuple[str, int]:
+    """Put a zero character for bytes that cannot be read; rows that hold one are left out."""
+    assert isinstance(error, UnicodeDecodeError)
+    return "\0", error.end
+
+
+codecs.register_error("syntheflow-zero", _zeroed)
+
+
+def _recoded(path: Path, encoding: str, table: str, target: Path, *, lenient: bool) -> Path:
+    errors = "syntheflow-zero" if lenient else "strict"
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
     line = 1
     with target.open("w", encoding="utf-8", newline="") as file:
         for part, last in _parts(path):

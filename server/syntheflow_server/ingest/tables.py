@@ -116,7 +116,8 @@ def bad_file(
     """Return the error for a file that cannot be read as asked.
 
     `problem` names the rule and what to do, never a value; `row` counts the file's
-    records from 1, the header included.
+    records from 1, the header included; in delimited text it is the line that the
+    record begins in.
     """
     place = f"table {table!r}"
     place += f", column {column!r}" if column else ""

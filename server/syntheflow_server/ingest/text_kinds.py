@@ -1,88 +1,19 @@
-"""What a text may mean: numbers, truth values, days, moments, times.
-
-A `Kind` says which texts fit (a regular expression that Python and RE2 read alike), how
-DuckDB turns a fitting text `{v}` into its value, and what makes the reading evident where
-the same texts could mean something else.
-"""
+"""What a text may mean: truth values, days, moments, times of day, durations."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
+from syntheflow_server.domain.reading import DateOrder
+from syntheflow_server.ingest.kinds import Kind, seen
+from syntheflow_server.ingest.number_kinds import FLOAT, INTEGER, NUMBERS
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One way to read a column of texts; `note` goes into the findings.
-
-    `evidence` is an SQL aggregate over `{v}` that must be true for an ambiguous reading,
-    unless another column of the file with the same `family` is evident.
-    """
-
-    arrow: pa.DataType
-    pattern: str
-    value: str
-    note: str = ""
-    evidence: str = ""
-    family: str = ""
-    needs_missing: bool = False
-
-
-def matched(pattern: str) -> str:
-    """Return SQL that is true where the whole of `{v}` matches."""
-    return "regexp_full_match({v}, '" + pattern.replace("'", "''") + "')"
-
-
-def _seen(pattern: str) -> str:
-    return f"count(*) FILTER ({matched(pattern)}) > 0"
+__all__ = ["BOOLEAN", "CLOCKS", "DATES", "FLOAT", "INTEGER", "NUMBERS", "Kind", "date_kinds"]
 
 
 BOOLEAN = Kind(pa.bool_(), "(?i:true|false)", "lower({v}) = 'true'")
-INTEGER_PATTERN = r"-?(?:0|[1-9][0-9]*)"
-INTEGER = Kind(pa.int64(), INTEGER_PATTERN, "try_cast({v} AS BIGINT)")
-# Data frames write whole numbers with gaps as 1.0, 2.0: they were integers.
-WHOLE = Kind(
-    pa.int64(),
-    r"-?(?:0|[1-9][0-9]*)\.0",
-    "try_cast(split_part({v}, '.', 1) AS BIGINT)",
-    note="whole numbers with .0 and gaps read as integers",
-    needs_missing=True,
-)
-FLOAT = Kind(
-    pa.float64(),
-    r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?i:inf|infinity)",
-    "try_cast({v} AS DOUBLE)",
-)
-COMMA = Kind(
-    pa.float64(),
-    r"-?(?:0|[1-9][0-9]*)(?:,[0-9]+)?(?:[eE][+-]?[0-9]+)?",
-    "try_cast(replace({v}, ',', '.') AS DOUBLE)",
-    note="decimal comma",
-    # 1,234 alone might be a grouped thousand.
-    evidence=_seen(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,})|-?0,[0-9]+|-?[0-9]{4,},[0-9]+"),
-    family="decimal comma",
-)
-_GROUPS = r"-?[0-9]{{1,3}}(?:{g}[0-9]{{3}})*(?:{d}[0-9]+)?"
-
-
-def _grouped(group: str, point: str, value: str, note: str) -> Kind:
-    g, d = f"[{group}]", f"[{point}]"
-    evident = rf"-?[0-9]{{1,3}}(?:{g}[0-9]{{3}}){{2,}}|-?[0-9]{{1,3}}(?:{g}[0-9]{{3}})+{d}[0-9]+"
-    return Kind(
-        pa.float64(), _GROUPS.format(g=g, d=d), value, note, evidence=_seen(evident), family=note
-    )
-
-
-GROUPED = [
-    _grouped(",", ".", "try_cast(replace({v}, ',', '') AS DOUBLE)", "thousands grouped by comma"),
-    _grouped(
-        ".",
-        ",",
-        "try_cast(replace(replace({v}, '.', ''), ',', '.') AS DOUBLE)",
-        "thousands grouped by point, decimal comma",
-    ),
-]
 
 _CLOCK = r"(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
 TIME = Kind(pa.time64("us"), _CLOCK, "try_cast({v} AS TIME)")
@@ -94,8 +25,17 @@ DURATION = Kind(
     f"(({_PART % (1, 'BIGINT')} * 60 + {_PART % (2, 'BIGINT')}) * 60000000 + "
     f"CAST(round({_PART % (3, 'DOUBLE')} * 1000000) AS BIGINT))",
     note="clock times beyond 24 hours read as durations",
-    evidence=_seen(r"-.*|(?:2[4-9]|[3-9][0-9]|[0-9]{3,}):.*"),
+    evidence=seen(r"-.*|(?:2[4-9]|[3-9][0-9]|[0-9]{3,}):.*"),
+    family="beyond 24 hours",
 )
+HALVES = [
+    Kind(
+        pa.time64("us"),
+        f"(?:0?[1-9]|1[0-2]):[0-5][0-9]{seconds} ?(?i:am|pm)",
+        f"CAST(try_strptime(upper(replace({{v}}, ' ', '')), '%I:%M{form}%p') AS TIME)",
+    )
+    for seconds, form in (("", ""), (":[0-5][0-9]", ":%S"))
+]
 
 _ISO_DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _ISO_CLOCK = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
@@ -122,21 +62,23 @@ class _Day:
     note: str = ""
     evidence: str = ""
     family: str = ""
+    order: DateOrder | None = None
 
 
 def _numeric_days() -> list[_Day]:
     days = [_Day(f"{_Y4}{s}{_D}{s}{_D}", f"%Y{s}%m{s}%d") for s in "-/"]
     days.append(_Day(rf"{_Y4}\.{_D}\.{_D}", "%Y.%m.%d"))
     for year, form in ((_Y4, "%Y"), (_Y2, "%y")):
-        days.append(_Day(rf"{_D}\.{_D}\.{year}", f"%d.%m.{form}", "dates as day.month.year"))
+        days.append(_Day(rf"{_D}\.{_D}\.{year}", f"%d.%m.{form}", "dates as day.month.year",
+                         order=DateOrder.DAY_FIRST))  # fmt: skip
         for s in "/-":
             pattern = f"{_D}{s}{_D}{s}{year}"
             first, second = f"split_part({{v}}, '{s}', 1)", f"split_part({{v}}, '{s}', 2)"
             days += [
                 _Day(pattern, f"%d{s}%m{s}{form}", "dates as day/month/year",
-                     _day_evidence(first, second), "day first"),
+                     _day_evidence(first, second), "day first", DateOrder.DAY_FIRST),
                 _Day(pattern, f"%m{s}%d{s}{form}", "dates as month/day/year",
-                     _day_evidence(second, first), "month first"),
+                     _day_evidence(second, first), "month first", DateOrder.MONTH_FIRST),
             ]  # fmt: skip
     return days
 
@@ -181,9 +123,27 @@ def _dated(day: _Day, clock: tuple[str, str]) -> Kind:
         note,
         day.evidence,
         day.family,
+        reads=(("date_order", day.order.value),) if day.order else (),
     )
 
 
-DATES = ISO + [_dated(d, c) for d in _numeric_days() + _WORDED_DAYS for c in _CLOCKS]
-NUMBERS = [INTEGER, WHOLE, FLOAT, COMMA, *GROUPED]
-CLOCKS = [DURATION, TIME]
+_DAYS = _numeric_days() + _WORDED_DAYS
+# What is only read so if it is said: without a word, these are other dates or integers.
+_SAID_DAYS = [
+    *(_Day(rf"{_D}\.{_D}\.{y}", f"%m.%d.{f}", "dates as month.day.year",
+           order=DateOrder.MONTH_FIRST) for y, f in ((_Y4, "%Y"), (_Y2, "%y"))),
+    *(_Day(f"{_Y2}{p}{_D}{p}{_D}", f"%y{s}%m{s}%d", "dates as year/month/day",
+           order=DateOrder.YEAR_FIRST) for p, s in (("-", "-"), ("/", "/"), (r"\.", "."))),
+    _Day(f"{_Y4}{_Y2}{_Y2}", "%Y%m%d", "dates as yearmonthday", order=DateOrder.YEAR_FIRST),
+]  # fmt: skip
+DATES = [*ISO, *(_dated(d, c) for d in _DAYS for c in _CLOCKS)]
+CLOCKS = [DURATION, TIME, *HALVES]
+
+
+def date_kinds(order: DateOrder | None) -> list[Kind]:
+    """Return the kinds of days and moments; an order that is said needs no evidence."""
+    if order is None:
+        return DATES
+    days = [day for day in _DAYS + _SAID_DAYS if day.order in {None, order}]
+    kinds = [_dated(replace(day, evidence="", family=""), c) for day in days for c in _CLOCKS]
+    return [*ISO, *kinds]

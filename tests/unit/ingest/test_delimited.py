@@ -186,7 +186,7 @@ def test_a_file_of_nothing_is_refused(read: Read, data: str) -> None:
     assert refusal(read, data).reason == "TABLE_EMPTY"
 
 
-@pytest.mark.parametrize(("bad", "count"), [("3", "1"), ("3,x,9,9", "more than 2")])
+@pytest.mark.parametrize(("bad", "count"), [("3", "1"), ("3,x,9,9", "4")])
 def test_a_ragged_row_is_refused_with_its_place(read: Read, bad: str, count: int) -> None:
     rows = [f"{i},x" for i in range(50)]
     rows[30] = bad
@@ -237,7 +237,7 @@ def test_names_that_differ_in_case_are_two_columns(read: Read) -> None:
             [dt.timedelta(seconds=86399), dt.timedelta(hours=25, minutes=10)],
         ),
         (["1,234", "2,345"], pa.string(), ["1,234", "2,345"]),
-        (["1,234,567", "890"], pa.float64(), [1234567.0, 890.0]),
+        (["1,234,567", "890"], pa.int64(), [1234567, 890]),
         (["+1", "+2"], pa.string(), ["+1", "+2"]),
         (["1", "2", "x"], pa.string(), ["1", "2", "x"]),
         ([" 1", "2 "], pa.int64(), [1, 2]),
