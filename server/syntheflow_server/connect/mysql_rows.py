@@ -29,6 +29,10 @@ class RowsConnection(Connection):  # type: ignore[misc]
         offered, self._offered = self._offered, None
         return offered
 
+    def warning_count(self) -> int:
+        """Return how many warnings the last statement left."""
+        return self._result.warning_count if self._result is not None else 0
+
     def _read_query_result(self, unbuffered: bool = False) -> Any:  # noqa: FBT001, FBT002 - the base class's
         if unbuffered:
             # Queries that stream their result send nothing; the base class may not answer.

@@ -15,6 +15,7 @@ __all__ = ["Loaded", "Loader", "open_loader"]
 # By dialect: module and class; each is imported, with its driver, when it is used.
 _LOADERS = {
     Dialect.POSTGRESQL: ("postgresql", "PostgresqlLoader"),
+    Dialect.MYSQL: ("mysql", "MysqlLoader"),
 }
 
 

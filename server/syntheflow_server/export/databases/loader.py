@@ -139,6 +139,8 @@ class Loader(ABC):
             for statement in self.after:
                 self.run(statement)
             self._check()
+            if self.mode is LoadMode.APPEND:
+                self._check_keys()
             self._set_counters()
             if self.load:
                 self._progress.end()
@@ -229,6 +231,21 @@ class Loader(ABC):
             self._progress.note(table, self._written[table])
             self._commit()
 
+    def _check_keys(self) -> None:
+        """Look for keys that stand twice where the table itself does not forbid it."""
+        for name in self.target.tables:
+            key = self.target.table(name).primary_key
+            labels = {slot.source: slot.name for slot in self.slots[name]}
+            if not key or not set(key) <= labels.keys():
+                continue
+            wanted = {labels[column] for column in key}
+            if any(unique <= wanted for unique in self._unique(name)):
+                continue
+            columns = ", ".join(self.quoted(labels[column]) for column in key)
+            twice = f"SELECT {columns} FROM {self.name_of(name)} GROUP BY {columns}"  # noqa: S608
+            if self.rows(f"SELECT count(*) FROM ({twice} HAVING count(*) > 1) t")[0][0]:  # noqa: S608
+                raise faults.keys_meet(name, f"({', '.join(key)})", appending=True)
+
     # What databases differ in
 
     @abstractmethod
@@ -273,6 +290,10 @@ class Loader(ABC):
     @abstractmethod
     def _insert(self, table: str, rows: pa.Table, first: int) -> None:
         """Send rows; `first` is the number of the first one."""
+
+    @abstractmethod
+    def _unique(self, table: str) -> list[set[str]]:
+        """Return the columns of each unique key of a table that is there."""
 
     def _check(self) -> None:  # noqa: B027 - not all need it
         """Check what the database has not checked by itself."""

@@ -208,25 +208,9 @@ class PostgresqlLoader(Loader):
         )
         self.run(f"DROP TABLE pg_temp.{stage}")
 
-    def _check(self) -> None:
-        """Look for keys that stand twice where the table itself does not forbid it."""
-        if self.mode is not LoadMode.APPEND:
-            return
-        for name in self.target.tables:
-            key = self.target.table(name).primary_key
-            labels = {slot.source: slot.name for slot in self.slots[name]}
-            if not key or not set(key) <= labels.keys():
-                continue
-            wanted = {labels[column] for column in key}
-            found = self.rows(catalog.unique_columns(self._place(name)))
-            if any(set(str(columns).split("\n")) <= wanted for (columns,) in found):
-                continue
-            columns = ", ".join(self.quoted(labels[column]) for column in key)
-            twice = (
-                f"SELECT 1 FROM {self.name_of(name)} GROUP BY {columns} HAVING count(*) > 1 LIMIT 1"
-            )
-            if self.rows(twice):
-                raise faults.keys_meet(name, f"({', '.join(key)})", appending=True)
+    def _unique(self, table: str) -> list[set[str]]:
+        found = self.rows(catalog.unique_columns(self._place(table)))
+        return [set(str(columns).split("\n")) for (columns,) in found]
 
     def _set_counters(self) -> None:
         for table, column, sequence in self.rows(catalog.sequences(self._places())):
