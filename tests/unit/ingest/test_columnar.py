@@ -173,5 +173,5 @@ def test_names_with_slashes_and_dots_make_one_file(tmp_path: Path) -> None:
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        ingest(tmp_path, file_name="x", table="x", format="xml", out=tmp_path)
+        ingest(tmp_path, file_name="x", table="x", format="sas", out=tmp_path)
     assert caught.value.reason == "FORMAT_UNKNOWN"
