@@ -123,9 +123,7 @@ def _readings(native: str) -> tuple[_Reading, ...]:
 
 def _decimal(digits: int, scale: int) -> _Reading:
     places = rf"(?:\.\d{{0,{scale}}}0*)?"
-    return _plain(
-        pa.decimal128(digits, scale), f"DECIMAL({digits}, {scale})", rf"[+-]?\d*{places}"
-    )
+    return _plain(pa.decimal128(digits, scale), f"DECIMAL({digits}, {scale})", rf"[+-]?\d*{places}")
 
 
 def settle(
@@ -169,9 +167,7 @@ def hint_of(table: DeclaredTable, known: set[str]) -> TableHint:
     return TableHint(
         name=table.name,
         columns=tuple(
-            ColumnHint(
-                name=c.name, nullable=c.nullable, native_type=c.native, identity=c.identity
-            )
+            ColumnHint(name=c.name, nullable=c.nullable, native_type=c.native, identity=c.identity)
             for c in table.columns
             if c.name in known
         ),
@@ -190,7 +186,7 @@ def _plans(
 ) -> list[ColumnPlan]:
     source = f"read_parquet({file_literal(staged)})"
     ways = {i: _readings(table.columns[i].native) for i in kept}
-    counts = ["0"] + [
+    counts = ["count(*)"] + [
         f"count(*) FILTER (c{i} IS NOT NULL AND NOT coalesce({way.fits}, false))".replace(
             "{v}", f"c{i}"
         )
@@ -256,6 +252,8 @@ def resolve(tables: list[DeclaredTable]) -> list[DeclaredTable]:
 
 def _spelt(table: DeclaredTable, names: tuple[str, ...]) -> tuple[str, ...]:
     known = {column.name.lower(): column.name for column in table.columns}
-    return tuple(known.get(name.lower(), "") for name in names) if all(
-        name.lower() in known for name in names
-    ) else ()
+    return (
+        tuple(known.get(name.lower(), "") for name in names)
+        if all(name.lower() in known for name in names)
+        else ()
+    )

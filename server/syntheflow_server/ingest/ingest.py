@@ -9,9 +9,11 @@ from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.ingest.columnar import read_arrow, read_parquet
 from syntheflow_server.ingest.delimited import read_delimited
+from syntheflow_server.ingest.duckdb_file import read_duckdb
 from syntheflow_server.ingest.excel import read_excel
 from syntheflow_server.ingest.json_file import read_json, read_json_lines
 from syntheflow_server.ingest.recognise import ENDINGS, recognise
+from syntheflow_server.ingest.sqlite_file import read_sqlite
 from syntheflow_server.ingest.tables import IngestedTable, checked_table_name
 from syntheflow_server.ingest.xml_file import read_xml
 
@@ -34,6 +36,8 @@ FORMATS: dict[str, Reader] = {
     "parquet": read_parquet,
     "arrow": read_arrow,
     "xml": read_xml,
+    "sqlite": read_sqlite,
+    "duckdb": read_duckdb,
 }
 """Reader by format."""
 

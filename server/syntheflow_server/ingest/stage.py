@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - the SQL names only columns c0, c1, ...; texts are quoted by `duck`
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,18 @@ class Stage:
         self._waiting += 1
         self._refs.append(ref)
         return self.rows
+
+    def extend(self, columns: Sequence[Sequence[str | None]]) -> None:
+        """Append rows, given as the values of each column in order."""
+        if self._waiting >= _FLUSH_ROWS or self._characters >= _FLUSH_CHARACTERS:
+            self._flush()
+        count = len(columns[0])
+        for column, values in zip(self.columns, columns, strict=True):
+            column.values.extend(values)
+            self._characters += sum(map(len, filter(None, values)))
+        self.rows += count
+        self._waiting += count
+        self._refs.extend([0] * count)
 
     def put(self, column: StagedColumn, text: str, family: str) -> None:
         """Set a value of the row begun last; a second one replaces the first."""

@@ -1,0 +1,113 @@
+"""What CREATE TABLE and ALTER TABLE declare, in several databases' SQL."""
+
+from __future__ import annotations
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from syntheflow_server.domain.schema import ForeignKey
+from syntheflow_server.ingest.declared import DeclaredColumn, DeclaredTable
+
+NAMES = {"mssql": "tsql", "postgresql": "postgres"}
+"""What sqlglot calls a dialect, where it is not our own word."""
+
+
+def parsed(statement: str, dialect: str) -> exp.Expression | None:
+    """Return the statement's tree; None if it cannot be read."""
+    try:
+        made = sqlglot.parse_one(statement, dialect=NAMES.get(dialect, dialect))
+    except (SqlglotError, RecursionError):
+        return None
+    return made if isinstance(made, exp.Expression) else None
+
+
+def checks_of(statement: str, dialect: str) -> list[str]:
+    """Return the conditions of CHECK constraints in CREATE TABLE."""
+    if "check" not in statement.lower():
+        return []
+    tree = parsed(statement, dialect)
+    return [] if tree is None else _checks(tree, dialect)
+
+
+def _checks(tree: exp.Expression, dialect: str) -> list[str]:
+    name = NAMES.get(dialect, dialect)
+    return [check.this.sql(dialect=name) for check in tree.find_all(exp.CheckColumnConstraint)]
+
+
+def read_create(tree: exp.Create, dialect: str) -> DeclaredTable | None:
+    """Return the table that CREATE TABLE makes; None if it has no list of columns."""
+    schema = tree.this
+    if tree.kind != "TABLE" or not isinstance(schema, exp.Schema):
+        return None
+    table = DeclaredTable(schema.this.name)
+    for part in schema.expressions:
+        if isinstance(part, exp.ColumnDef):
+            table.columns.append(_column(table, part, dialect))
+        else:
+            add_constraint(table, part)
+    for column in table.columns:
+        if column.name in table.primary_key:
+            column.nullable = False
+    table.checks = _checks(tree, dialect)
+    return table
+
+
+def _column(table: DeclaredTable, part: exp.ColumnDef, dialect: str) -> DeclaredColumn:
+    native = part.kind.sql(dialect=NAMES.get(dialect, dialect)) if part.kind else ""
+    column = DeclaredColumn(part.name, native)
+    for constraint in part.constraints:
+        kind = constraint.kind
+        if isinstance(kind, exp.PrimaryKeyColumnConstraint):
+            table.primary_key = (column.name,)
+        elif isinstance(kind, exp.UniqueColumnConstraint):
+            table.unique_keys.append((column.name,))
+        elif isinstance(kind, exp.NotNullColumnConstraint):
+            column.nullable = bool(kind.args.get("allow_null"))
+        elif isinstance(
+            kind, exp.AutoIncrementColumnConstraint | exp.GeneratedAsIdentityColumnConstraint
+        ):
+            column.identity = True
+        elif isinstance(kind, exp.Reference):
+            table.references.append(_reference(table.name, (column.name,), kind))
+    if "serial" in native.lower():
+        column.identity = True
+    return column
+
+
+def add_constraint(table: DeclaredTable, part: exp.Expression) -> None:
+    """Add a table's own constraint, named or not, to what is known of it."""
+    if isinstance(part, exp.Constraint):
+        for inner in part.expressions:
+            add_constraint(table, inner)
+    elif isinstance(part, exp.PrimaryKey):
+        table.primary_key = _names(part.expressions)
+    elif isinstance(part, exp.UniqueColumnConstraint):
+        inner = part.this
+        if isinstance(inner, exp.Schema):
+            table.unique_keys.append(_names(inner.expressions))
+    elif isinstance(part, exp.ForeignKey):
+        target = part.args.get("reference")
+        if target is not None:
+            table.references.append(_reference(table.name, _names(part.expressions), target))
+
+
+def _reference(child: str, columns: tuple[str, ...], part: exp.Expression) -> ForeignKey:
+    target = part.this
+    inner = target.this if isinstance(target, exp.Schema) else target
+    names = _names(target.expressions) if isinstance(target, exp.Schema) else ()
+    return ForeignKey(
+        child_table=child,
+        child_columns=columns,
+        parent_table=inner.name,
+        parent_columns=names,
+    )
+
+
+def _names(parts: list[exp.Expression]) -> tuple[str, ...]:
+    """Return the columns' names without order or length."""
+    found: list[str] = []
+    for part in parts:
+        column = part if isinstance(part, exp.Identifier) else part.find(exp.Identifier)
+        found.append(column.name if column is not None else part.name)
+    return tuple(found)
