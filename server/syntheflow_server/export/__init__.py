@@ -25,6 +25,7 @@ from syntheflow_server.export.excel import ExcelBook
 from syntheflow_server.export.json_text import JsonEncoder, JsonLinesEncoder
 from syntheflow_server.export.parquet_file import ParquetBook
 from syntheflow_server.export.sql_script import SqlEncoder
+from syntheflow_server.export.xml_text import XmlEncoder
 
 ENCODERS: dict[str, type[Encoder]] = {
     "arrow": ArrowEncoder,
@@ -32,6 +33,7 @@ ENCODERS: dict[str, type[Encoder]] = {
     "json": JsonEncoder,
     "jsonl": JsonLinesEncoder,
     "sql": SqlEncoder,
+    "xml": XmlEncoder,
 }
 """Formats whose batches are encoded wherever they are made."""
 
