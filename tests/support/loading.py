@@ -21,7 +21,7 @@ from syntheflow_server.export.base import Target
 from syntheflow_server.export.databases import Loaded, Loader, open_loader
 from syntheflow_server.export.ddl import quoted_name
 
-KINDS = ("postgresql", "mariadb")
+KINDS = ("postgresql", "mariadb", "sqlite", "duckdb")
 
 
 @dataclass(frozen=True)

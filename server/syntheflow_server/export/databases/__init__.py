@@ -16,6 +16,8 @@ __all__ = ["Loaded", "Loader", "open_loader"]
 _LOADERS = {
     Dialect.POSTGRESQL: ("postgresql", "PostgresqlLoader"),
     Dialect.MYSQL: ("mysql", "MysqlLoader"),
+    Dialect.SQLITE: ("sqlite", "SqliteLoader"),
+    Dialect.DUCKDB: ("duckdb", "DuckdbLoader"),
 }
 
 
