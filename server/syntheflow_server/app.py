@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -25,6 +26,7 @@ from syntheflow_server.jobs.pool import Pool
 from syntheflow_server.jobs.readiness import Readiness
 from syntheflow_server.jobs.runner import Runner
 from syntheflow_server.jobs.service import DEFAULT_ENGINE, Service
+from syntheflow_server.jobs.transfers import Transfers
 from syntheflow_server.jobs.uploads import Uploads
 from syntheflow_server.jobs.work import Workshop
 from syntheflow_server.rpc import RpcServer, build_server
@@ -71,22 +73,26 @@ class Server:
             queued=settings.max_queued_jobs,
             metrics=metrics,
         )
+        generator = Generator(
+            self.pool,
+            self.plans,
+            active=settings.max_active_streams,
+            queued=settings.max_queued_streams,
+            metrics=metrics,
+            work=work,
+        )
+        # The environment is read here alone: it may hold PGPASSWORD and the like.
+        access = settings.access(os.environ)
         self.service = Service(
             workshop,
             runner=self.runner,
             uploads=Uploads(
                 workshop, running=settings.max_running_uploads, queued=settings.max_queued_uploads
             ),
-            generator=Generator(
-                self.pool,
-                self.plans,
-                active=settings.max_active_streams,
-                queued=settings.max_queued_streams,
-                metrics=metrics,
-                work=work,
-            ),
+            generator=generator,
             readiness=self.readiness,
             checkpoints=checkpoints,
+            transfers=Transfers(workshop, access, generator, self.runner),
         )
         self._store_fault = ""
         self._monitor: asyncio.Task[None] | None = None

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
+from syntheflow_server.connect.access import Address
+from syntheflow_server.domain.errors import SyntheflowError
+from syntheflow_server.domain.writing import LoadMode
 from syntheflow_server.export import BOOKS, FilePart, Target
 from syntheflow_server.jobs.sampling import Piece
 
@@ -36,6 +40,93 @@ class BookDesk:
         """Nothing to undo: the front removes the folder."""
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The first command to a LoadDesk: make the tables ready; answers rows there by table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Instead of End: take back whatever is there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is loaded: target and mode, and the name under which it can be taken up again."""
+
+    target: Target
+    mode: LoadMode
+    namespace: str
+    name: str
+
+
+class LoadDesk:
+    """Writes the pieces of rows (RAW) that it gets into a database; answers the end's Loaded."""
+
+    def __init__(self, address: Address, load: Load) -> None:
+        from syntheflow_server.export.databases import open_loader
+
+        self._target = load.target
+        self._ended = False
+        self._loader = open_loader(
+            address, load.target, load.mode, namespace=load.namespace, load=load.name
+        )
+
+    def do(self, command: Begin | Piece | End | Discard) -> Iterator[Any]:
+        """Begin, take rows, or end the load; a failure has ended it too."""
+        try:
+            if isinstance(command, Begin):
+                yield dict(self._loader.begin())
+            elif isinstance(command, Piece):
+                batch = batch_of(self._target, command)
+                self._loader.write(command.table, command.first_row, batch)
+            elif isinstance(command, Discard):
+                self._ended = True
+                self._loader.discard()
+            else:
+                self._ended = True
+                yield self._loader.finish()
+        except SyntheflowError:
+            self._ended = True
+            raise
+
+    def close(self) -> None:
+        """Take back what is not committed."""
+        if not self._ended:
+            self._loader.abort()
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """The next bytes of a file."""
+
+    file: str
+    data: bytes
+
+
+class DeliveryDesk:
+    """Writes files into a folder or store; answers the files' names at the end."""
+
+    def __init__(self, address: Address, *, overwrite: bool, work: Path) -> None:
+        from syntheflow_server.export.files import Delivery
+
+        self._delivery = Delivery(address, overwrite=overwrite, work=work)
+        self._ended = False
+
+    def do(self, command: Bytes | End) -> Iterator[list[str]]:
+        """Take bytes, or let all files appear."""
+        if isinstance(command, Bytes):
+            self._delivery.write(command.file, command.data)
+        else:
+            self._ended = True
+            yield self._delivery.finish()
+
+    def close(self) -> None:
+        """Leave no file that is not whole."""
+        if not self._ended:
+            self._delivery.abort()
+
+
 def batch_of(target: Target, piece: Piece) -> pa.RecordBatch:
     """Return the rows of a RAW piece."""
     schema = target.table(piece.table).arrow
@@ -45,3 +136,13 @@ def batch_of(target: Target, piece: Piece) -> pa.RecordBatch:
 def book_desk(form: str, target: Target, work: Path) -> BookDesk:
     """Make the desk of a format."""
     return BookDesk(form, target, work)
+
+
+def load_desk(address: Address, load: Load) -> LoadDesk:
+    """Make the desk of a database."""
+    return LoadDesk(address, load)
+
+
+def delivery_desk(address: Address, overwrite: bool, work: Path) -> DeliveryDesk:  # noqa: FBT001 - crosses to a process by place
+    """Make the desk of a folder or store."""
+    return DeliveryDesk(address, overwrite=overwrite, work=work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,12 @@ _STAGES = {_PAUSED.state: "waiting for the server to start again"}
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a job's work made: the resource's name and figures for the job."""
+    """What a job's work made: its name and figures, rows by table and notes for the job."""
 
     result: str
     metrics: dict[str, float]
+    tables: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 Commit = Callable[[], Made]
@@ -143,6 +145,11 @@ class Runner:
         if name in self._live:
             self._live[name].stop(_CANCELLED)
 
+    def pauses(self, name: str) -> bool:
+        """Return True if a job stops with the server only, to go on after its next start."""
+        live = self._live.get(name)
+        return live is not None and live.stop_as is _PAUSED
+
     def watch(self, name: str) -> AsyncIterator[Job] | None:
         """Return the states of a job that waits or works; None if it does not."""
         return self._live[name].watch() if name in self._live else None
@@ -195,6 +202,8 @@ class Runner:
             "stage": "done",
             "result": made.result,
             "metrics": {**live.job.metrics, **made.metrics},
+            "tables": {**live.job.tables, **made.tables},
+            "notes": made.notes,
         }
 
     def _unfinished(self, live: LiveJob, error: BaseException) -> dict[str, Any]:
@@ -218,6 +227,7 @@ class Runner:
             "progress": min(max(progress.fraction, live.job.progress), 1.0),
             "stage": progress.stage,
             "metrics": {**live.job.metrics, **progress.metrics},
+            "tables": {**live.job.tables, **progress.tables},
         }
         live.set(live.job.model_copy(update=update))
         self._gauge(live.job)
@@ -262,7 +272,8 @@ class Runner:
         for split in ("train", "validation"):
             if (loss := job.metrics.get(f"{split}_loss")) is not None:
                 self._metrics.training_loss.labels(split).set(loss)
-        if (speed := job.metrics.get("rows_per_second")) is not None:
+        speed = job.metrics.get("rows_per_second")
+        if speed is not None and job.kind is JobKind.TRAIN:
             self._metrics.training_rows_per_second.set(speed)
 
     def _recover(self) -> Left:

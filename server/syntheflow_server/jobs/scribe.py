@@ -8,6 +8,7 @@ bound, and takes answers only as fast as its own reader does, so that memory sta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -43,6 +44,10 @@ class _Answer:
 
 class _Taken:
     """Sent to the process: the front has taken an answer."""
+
+
+class _Leave:
+    """Sent to the process: no more is wanted."""
 
 
 class _Done:
@@ -92,6 +97,15 @@ class Scribe:
             if isinstance(message, _Answer):
                 yield message.value
 
+    async def leave(self, seconds: float) -> None:
+        """Let the desk undo what it has not finished, at most so long, then end the process."""
+        if self._started and not self._child.dead:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._send(_Leave())
+                    await self._child.gone()
+        await self.end()
+
     async def end(self) -> None:
         """Kill the process; what it had not finished is lost."""
         if self._started:
@@ -124,6 +138,8 @@ def serve(pipe: Connection, make: str, arguments: tuple[Any, ...]) -> None:
         try:
             while True:
                 command = commands.popleft() if commands else pipe.recv()
+                if isinstance(command, _Leave):
+                    return
                 taken = True
                 for value in desk.do(command):
                     # One answer is made ahead, no more: the reader sets the pace.
@@ -147,5 +163,7 @@ def _is_taken(pipe: Connection, commands: deque[Any]) -> bool:
     message = pipe.recv()
     if isinstance(message, _Taken):
         return True
+    if isinstance(message, _Leave):
+        raise EOFError  # noqa: TRY004 - as if the front were gone, which ends all work alike
     commands.append(message)
     return False

@@ -31,13 +31,9 @@ from syntheflow_server.jobs.generation import Generator
 from syntheflow_server.jobs.ledger import Note
 from syntheflow_server.jobs.orders import check_base, check_keep, check_order
 from syntheflow_server.jobs.readiness import Readiness
-from syntheflow_server.jobs.requests import Chunk, GenerationSpec, GivenRows, StagedUpload
+from syntheflow_server.jobs.requests import Chunk, GenerationSpec, StagedUpload
 from syntheflow_server.jobs.runner import Runner, Work
-from syntheflow_server.jobs.sampling import ModelRef
-from syntheflow_server.jobs.seeds import Seeds, stored_rows
-from syntheflow_server.jobs.shelf import Shelf
 from syntheflow_server.jobs.uploads import Uploads
-from syntheflow_server.jobs.wishes import check_spec
 from syntheflow_server.jobs.work import Workshop
 from syntheflow_server.store.documents import changed, taken
 from syntheflow_server.store.etag import etag_of
@@ -47,7 +43,7 @@ DEFAULT_ENGINE = "neural"
 _ID_LENGTH = 63
 
 
-class Service(Shelf):
+class Service(Traffic):
     """All verbs of the server, in the front process; every method raises domain errors only.
 
     `request_id` names a request: a retry with the same id and body returns the
@@ -64,9 +60,17 @@ class Service(Shelf):
         generator: Generator,
         readiness: Readiness,
         checkpoints: Checkpoints,
+        transfers: Transfers,
     ) -> None:
-        super().__init__(workshop, runner, Claims(runner, generator), readiness)
-        self._uploads, self._generator = uploads, generator
+        super().__init__(
+            workshop,
+            runner,
+            Claims(runner, generator),
+            readiness,
+            uploads=uploads,
+            generator=generator,
+            transfers=transfers,
+        )
         self._checkpoints = checkpoints
 
     @asynccontextmanager
@@ -172,7 +176,7 @@ class Service(Shelf):
             if base_model:
                 check_base(order, await self.get_model(base_model), source)
             named = order.model_copy(update={"model": await self._model_name(source, model_id)})
-            job = _job(JobKind.TRAIN, source.name, named)
+            job = new_job(JobKind.TRAIN, source.name, named)
             return await self._runner.submit(job, self._training(job, source), note(job.name))
 
         self._demand_welcome()
@@ -186,8 +190,7 @@ class Service(Shelf):
             _LOG.warning("the job was running when the server stopped", job=name)
         for job in left.resume:
             try:
-                source = await self.get_dataset(job.target)
-                await self._runner.resume(job, self._training(job, source))
+                await self._runner.resume(job, await self._work_of(job))
             except (SyntheflowError, KeyError) as error:
                 self._claims.drop(job.name)
                 await self._runner.fail(job, error)
@@ -201,7 +204,7 @@ class Service(Shelf):
         async def act(note: Note) -> Job:
             subject = await self.get_model(model)
             dataset = await self._dataset_of(subject)
-            job = _job(JobKind.VALIDATE, subject.name)
+            job = new_job(JobKind.VALIDATE, subject.name)
             name = f"reports/{new_id()}"
             work = self._workshop.validation(subject, dataset, seed, name)
             self._claims.add(job.name, reads=[subject.name, dataset.name], makes=name)
@@ -238,16 +241,9 @@ class Service(Shelf):
     async def generate(self, spec: GenerationSpec) -> AsyncIterator[Chunk]:
         """Stream synthetic rows; closing the iterator stops the work within a unit."""
         self._demand_welcome()
-        model = await self.get_model(spec.model)
-        ref = ModelRef(
-            key=f"{model.name}@{model.create_time.isoformat()}",
-            engine=model.engine,
-            directory=self._blobs.path(model.name),
-        )
-        check_spec(model, spec)
-        given = [await self._rows(model, one, "completions", spec) for one in spec.completions]
-        given += [await self._rows(model, one, "existing", spec) for one in spec.existing]
-        async with aclosing(self._generator.stream(model, ref, spec, tuple(given))) as chunks:
+        asked = await self._subject(spec)
+        chunks = self._generator.stream(asked.model, asked.ref, spec, asked.given)
+        async with aclosing(chunks):
             async for chunk in chunks:
                 yield chunk
 
@@ -260,6 +256,12 @@ class Service(Shelf):
         await self._ledger.finish()
         await self._runner.stop()
 
+    async def _work_of(self, job: Job) -> Work:
+        """Return the work of a job that a stopped server left behind."""
+        if isinstance(job.order, TrainOrder):
+            return self._training(job, await self.get_dataset(job.target))
+        return await self._resumed(job)
+
     def _training(self, job: Job, source: Dataset) -> Work:
         """Return a training's work, and note what it reads and makes."""
         order = job.order
@@ -268,19 +270,6 @@ class Service(Shelf):
         reads = [source.name, *([order.base_model] if order.base_model else [])]
         self._claims.add(job.name, reads=reads, makes=order.model)
         return work
-
-    async def _rows(
-        self, model: Model, given: GivenRows, field: str, spec: GenerationSpec
-    ) -> Seeds:
-        """Return where the rows of a completion, or existing ones, lie."""
-        table = model.data_schema.table(given.table)
-        fill = spec.fill_missing and field == "completions"
-        if isinstance(given.source, bytes):
-            return Seeds(table, given.source, fill, field)
-        dataset = await self.get_dataset(given.source)
-        folder = self._blobs.path(dataset.name)
-        rows = stored_rows(dataset, etag_of(dataset), folder, given.table, field)
-        return Seeds(table, rows, fill, field)
 
     async def _model_name(self, dataset: Dataset, model_id: str) -> str:
         if model_id:
@@ -317,8 +306,3 @@ class Service(Shelf):
                 metadata={"resource": model.dataset},
             )
         return dataset
-
-
-def _job(kind: JobKind, target: str, order: TrainOrder | None = None) -> Job:
-    name, now = f"jobs/{new_id()}", datetime.now(UTC)
-    return Job(name=name, create_time=now, kind=kind, target=target, order=order)

@@ -10,7 +10,7 @@ import importlib
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,9 +20,18 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from syntheflow_server.connect.access import Address
+from syntheflow_server.connect.places import PlaceKind
 from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.hints import SchemaHint
-from syntheflow_server.domain.resources import Model, Report, TableCard, TableSummary, TrainOrder
+from syntheflow_server.domain.resources import (
+    ImportOrder,
+    Model,
+    Report,
+    TableCard,
+    TableSummary,
+    TrainOrder,
+)
 from syntheflow_server.domain.schema import Schema
 from syntheflow_server.ingest.tables import IngestedTable
 from syntheflow_server.jobs.declared import merged_hint, summaries_of, with_references
@@ -78,6 +87,57 @@ def imported(made: Sequence[IngestedTable], hint: SchemaHint | None, out: Path) 
     schema = with_references(inferred, hint, made).checked()
     notes = check(schema, open_tables(out, schema))
     return Imported(schema, tuple(_noted(summaries[t], notes) for t in schema.table_names))
+
+
+def import_place(report: Reporter, address: Address, order: ImportOrder, out: Path) -> Imported:
+    """Read a database, or the files of a folder or store, into `out` and infer their schema."""
+    from syntheflow_server.ingest.databases import read_database
+
+    def tell(fraction: float, stage: str) -> None:
+        report(Progress(_READ * fraction, stage, {}))
+
+    if address.place.kind is PlaceKind.DATABASE:
+        made = read_database(address, order.wanted, out, tell)
+    else:
+        made = _read_files(address, order, out, tell)
+    if not made:
+        raise InvalidArgumentError(
+            f"{address.place.url} holds no table that was asked for; see its tables and patterns",
+            reason="NO_TABLE",
+        )
+    rows = {table.name: table.rows for table in made}
+    report(Progress(_READ, "finding out types, keys and references", {}, rows))
+    return imported(made, order.hint, out)
+
+
+_READ = 0.85
+"""Share of an import's progress when all rows are read."""
+_FETCHED = 0.4
+
+
+def _read_files(
+    address: Address, order: ImportOrder, out: Path, tell: Callable[[float, str], None]
+) -> tuple[IngestedTable, ...]:
+    """Fetch the files that are wanted and read each."""
+    from syntheflow_server.ingest import ingest
+    from syntheflow_server.ingest.stores import fetch_files
+
+    folder = out / "fetched"
+    folder.mkdir()
+    made: list[IngestedTable] = []
+    try:
+        paths = fetch_files(
+            address, order.wanted, folder, lambda share, stage: tell(_FETCHED * share, stage)
+        )
+        for number, path in enumerate(paths):
+            tell(_FETCHED + (1 - _FETCHED) * number / len(paths), f"reading {path.name}")
+            made += ingest(
+                path, file_name=path.name, table="", format=None, out=out, options=order.options
+            )
+            path.unlink()
+    finally:
+        shutil.rmtree(folder)
+    return tuple(made)
 
 
 def check_schema(_report: Reporter, directory: Path, schema: Schema) -> None:

@@ -27,6 +27,7 @@ from syntheflow_server.rpc.messages import (
     report_message,
 )
 from syntheflow_server.rpc.schemas import schema_of
+from syntheflow_server.rpc.transfers import import_settings
 
 _PIECE_BYTES = 1 << 20
 Context: TypeAlias = grpc.aio.ServicerContext
@@ -38,7 +39,15 @@ class DatasetServicer(dataset_service_pb2_grpc.DatasetServiceServicer):
     def __init__(self, service: Service) -> None:
         self._service = service
 
-    async def GetDataset(  # noqa: N802 - the contract's name, as all below
+    async def ImportDataset(  # noqa: N802 - the contract's name, as all below
+        self, request: dataset_service_pb2.ImportDatasetRequest, context: Context
+    ) -> dataset_service_pb2.ImportDatasetResponse:
+        """Start reading a database, folder or store."""
+        del context
+        job = await self._service.import_dataset(**import_settings(request))
+        return dataset_service_pb2.ImportDatasetResponse(job=job_message(job))
+
+    async def GetDataset(  # noqa: N802
         self, request: dataset_service_pb2.GetDatasetRequest, context: Context
     ) -> dataset_service_pb2.GetDatasetResponse:
         """Return one dataset."""

@@ -13,6 +13,8 @@ from grpc_reflection.v1alpha import reflection
 from syntheflow.v1 import (
     dataset_service_pb2,
     dataset_service_pb2_grpc,
+    export_service_pb2,
+    export_service_pb2_grpc,
     job_service_pb2,
     job_service_pb2_grpc,
     model_service_pb2,
@@ -30,6 +32,7 @@ from syntheflow_server.rpc.resources import (
     ModelServicer,
     ReportServicer,
 )
+from syntheflow_server.rpc.transfers import ExportServicer
 from syntheflow_server.telemetry.metrics import Metrics
 
 _FILES = (
@@ -38,6 +41,7 @@ _FILES = (
     model_service_pb2,
     job_service_pb2,
     report_service_pb2,
+    export_service_pb2,
 )
 SERVICES = tuple(
     service.full_name for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()
@@ -47,6 +51,7 @@ _RESOURCES: tuple[tuple[Callable[..., None], Callable[[Service], Any]], ...] = (
     (model_service_pb2_grpc.add_ModelServiceServicer_to_server, ModelServicer),
     (job_service_pb2_grpc.add_JobServiceServicer_to_server, JobServicer),
     (report_service_pb2_grpc.add_ReportServiceServicer_to_server, ReportServicer),
+    (export_service_pb2_grpc.add_ExportServiceServicer_to_server, ExportServicer),
 )
 _OPTIONS = (
     # Two servers on one port would each get a share of the calls, silently.
