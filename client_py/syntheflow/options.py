@@ -11,6 +11,7 @@ from syntheflow.v1 import reading_pb2, writing_pb2
 READING = (
     "encoding", "separator", "quote", "escape", "comment", "header", "skip_rows", "decimal",
     "thousands", "date_order", "null_values", "sheets", "records", "tables", "on_bad_row",
+    "header_rows", "types",
 )  # fmt: skip
 """Names that `read` of `Client.upload` may have; see ReadOptions of the contract."""
 WRITING = (
@@ -24,7 +25,7 @@ MODES = ("create", "append", "truncate", "replace")
 BAD_ROWS = ("fail", "skip", "report")
 DATE_ORDERS = ("dmy", "mdy", "ymd")
 _LISTS = frozenset({"null_values", "sheets", "tables"})
-_WHOLE = frozenset({"header", "skip_rows", "row_group_rows", "file_rows"})
+_WHOLE = frozenset({"header", "skip_rows", "header_rows", "row_group_rows", "file_rows"})
 _YES_OR_NO = frozenset({"copy_rows", "keep_formulas"})
 
 
@@ -81,6 +82,8 @@ def _checked(said: Mapping[str, Any], known: tuple[str, ...], where: str) -> dic
             if isinstance(value, str) or not all(isinstance(text, str) for text in value):
                 raise _invalid(field, "must be a list of texts")
             fields[name] = list(value)
+        elif name == "types":
+            fields[name] = _texts(value, field)
         elif name in _WHOLE and (isinstance(value, bool) or not isinstance(value, int)):
             raise _invalid(field, "must be a whole number")
         elif name in _YES_OR_NO and not isinstance(value, bool):
@@ -88,6 +91,14 @@ def _checked(said: Mapping[str, Any], known: tuple[str, ...], where: str) -> dic
         elif name not in _WHOLE | _YES_OR_NO and not isinstance(value, str):
             raise _invalid(field, "must be a text")
     return fields
+
+
+def _texts(value: Any, field: str) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(text, str) for pair in value.items() for text in pair
+    ):
+        raise _invalid(field, "must map names of columns to types")
+    return dict(value)
 
 
 def _invalid(field: str, rule: str) -> SyntheflowError:

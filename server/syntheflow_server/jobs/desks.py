@@ -82,7 +82,7 @@ class LoadDesk:
                 self._loader.write(command.table, command.first_row, batch)
             elif isinstance(command, Discard):
                 self._ended = True
-                self._loader.discard()
+                self._loader.abort()
             else:
                 self._ended = True
                 yield self._loader.finish()

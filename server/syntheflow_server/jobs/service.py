@@ -33,6 +33,8 @@ from syntheflow_server.jobs.orders import check_base, check_keep, check_order
 from syntheflow_server.jobs.readiness import Readiness
 from syntheflow_server.jobs.requests import Chunk, GenerationSpec, StagedUpload
 from syntheflow_server.jobs.runner import Runner, Work
+from syntheflow_server.jobs.traffic import Traffic, new_job
+from syntheflow_server.jobs.transfers import Transfers
 from syntheflow_server.jobs.uploads import Uploads
 from syntheflow_server.jobs.work import Workshop
 from syntheflow_server.store.documents import changed, taken

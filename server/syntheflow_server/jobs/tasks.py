@@ -91,13 +91,13 @@ def imported(made: Sequence[IngestedTable], hint: SchemaHint | None, out: Path) 
 
 def import_place(report: Reporter, address: Address, order: ImportOrder, out: Path) -> Imported:
     """Read a database, or the files of a folder or store, into `out` and infer their schema."""
-    from syntheflow_server.ingest.databases import read_database
 
     def tell(fraction: float, stage: str) -> None:
         report(Progress(_READ * fraction, stage, {}))
 
     if address.place.kind is PlaceKind.DATABASE:
-        made = read_database(address, order.wanted, out, tell)
+        databases = importlib.import_module("syntheflow_server.ingest.databases")
+        made = databases.read_database(address, order.wanted, out, tell)
     else:
         made = _read_files(address, order, out, tell)
     if not made:
@@ -120,14 +120,18 @@ def _read_files(
 ) -> tuple[IngestedTable, ...]:
     """Fetch the files that are wanted and read each."""
     from syntheflow_server.ingest import ingest
-    from syntheflow_server.ingest.stores import fetch_files
+    from syntheflow_server.ingest.stores import FetchLimits, fetch_files
 
     folder = out / "fetched"
     folder.mkdir()
     made: list[IngestedTable] = []
     try:
         paths = fetch_files(
-            address, order.wanted, folder, lambda share, stage: tell(_FETCHED * share, stage)
+            address,
+            order.wanted.tables,
+            folder,
+            FetchLimits(),
+            lambda share, stage: tell(_FETCHED * share, stage),
         )
         for number, path in enumerate(paths):
             tell(_FETCHED + (1 - _FETCHED) * number / len(paths), f"reading {path.name}")

@@ -23,6 +23,7 @@ from syntheflow_server.jobs.transfers import (
     Subject,
     Transfers,
     check_export,
+    check_import,
     spec_of,
     stored_spec,
 )
@@ -73,6 +74,7 @@ class Traffic(Shelf):
 
         async def act(note: Note) -> Job:
             address = await self._transfers.address(source, writing=False)
+            check_import(wanted, address)
             name = f"datasets/{dataset_id or new_id()}"
             await self._uploads.demand_free(name)
             if self._claims.made(name):
@@ -83,9 +85,7 @@ class Traffic(Shelf):
 
         self._demand_welcome()
         body = order.model_dump(mode="json")
-        return await self._ledger.once(
-            "import", request_id, body, act=act, again=self.get_job
-        )
+        return await self._ledger.once("import", request_id, body, act=act, again=self.get_job)
 
     async def export(
         self,
@@ -111,9 +111,7 @@ class Traffic(Shelf):
 
         self._demand_welcome()
         body = order.model_dump(mode="json")
-        return await self._ledger.once(
-            "export", request_id, body, act=act, again=self.get_job
-        )
+        return await self._ledger.once("export", request_id, body, act=act, again=self.get_job)
 
     async def _resumed(self, job: Job) -> Work:
         """Return the work of an import or export that a stopped server left behind."""

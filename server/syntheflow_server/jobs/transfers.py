@@ -22,6 +22,7 @@ from syntheflow_server.connect.access import Access, Address
 from syntheflow_server.connect.places import PlaceKind
 from syntheflow_server.domain.errors import InvalidArgumentError, SyntheflowError, Violation
 from syntheflow_server.domain.ids import id_of
+from syntheflow_server.domain.reading import Wanted
 from syntheflow_server.domain.resources import Dataset, ExportOrder, ImportOrder, Job, Model
 from syntheflow_server.domain.writing import LoadMode
 from syntheflow_server.export import Target
@@ -174,9 +175,7 @@ class Transfers:
         overwrite = order.mode is LoadMode.REPLACE
         tally.expect(_likely_rows(subject), {})
         async with _scribe("delivery", address, overwrite, staging) as desk:
-            chunks = self._generator.stream(
-                subject.model, subject.ref, subject.spec, subject.given
-            )
+            chunks = self._generator.stream(subject.model, subject.ref, subject.spec, subject.given)
             async with aclosing(chunks):
                 async for chunk in chunks:
                     await _drain(desk.take(Bytes(chunk.file, chunk.data)))
@@ -280,12 +279,28 @@ def check_export(spec: GenerationSpec, address: Address, mode: LoadMode) -> None
     database = address.place.kind is PlaceKind.DATABASE
     rules = (
         ("generate.range", "a window of a table cannot go into a database; name its rows instead",
-         not (database and spec.range)),
+         not database or spec.range is None),
         ("mode", "files can be created or replaced, not appended to or truncated",
          database or mode in _RESUMED),
     )  # fmt: skip
+    _refuse(rules, "EXPORT_INVALID")
+
+
+def check_import(wanted: Wanted, address: Address) -> None:
+    """Raise InvalidArgumentError unless this can be wanted of such a place."""
+    database = address.place.kind is PlaceKind.DATABASE
+    rules = (
+        ("exclude", "only tables and columns of databases can be left out; name the files "
+         "to take as tables instead", database or not wanted.exclude),
+        ("namespace", "only databases have namespaces", database or not wanted.namespace),
+        ("sample_rows", "only databases can be sampled", database or wanted.sample_rows is None),
+    )  # fmt: skip
+    _refuse(rules, "IMPORT_INVALID")
+
+
+def _refuse(rules: tuple[tuple[str, str, bool], ...], reason: str) -> None:
     faults = tuple(Violation(field=name, rule=rule) for name, rule, fine in rules if not fine)
     if faults:
         raise InvalidArgumentError(
-            "; ".join(fault.rule for fault in faults), reason="EXPORT_INVALID", violations=faults
+            "; ".join(fault.rule for fault in faults), reason=reason, violations=faults
         )

@@ -18,10 +18,12 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-JOB_KINDS = ("train", "validate", "import", "schema")
+JOB_KINDS = ("train", "validate", "import", "export", "schema")
 JOB_STATES = ("queued", "running")
 JOB_ENDS = ("succeeded", "failed", "cancelled")
-FORMATS = ("arrow", "csv", "json", "jsonl", "parquet")
+FORMATS = (
+    "arrow", "csv", "json", "jsonl", "parquet", "excel", "xml", "sql", "sqlite", "duckdb"
+)  # fmt: skip
 REJECTIONS = ("jobs_full", "streams_full", "uploads_full", "draining", "upload_too_large")
 _LONG = (0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400)
 _SHORT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
