@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from syntheflow import generation, messages, options, uploads, values, wishes
 from syntheflow.errors import SyntheflowError
+from syntheflow.exports import Exports
 from syntheflow.resources import (
     OnProgress,
-    Resources,
     new_request_id,
     resource_id,
     resource_name,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Client(Resources):
+class Client(Exports):
     """A connection to a syntheflow server; use it in a `with` block or `close` it.
 
     `target` is HOST:PORT. `timeout_seconds` bounds calls that should be quick;

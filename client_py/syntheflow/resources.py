@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from syntheflow import messages, schemas, values
+from syntheflow import messages, options, schemas, values
 from syntheflow.errors import UNREACHABLE, SyntheflowError
 from syntheflow.transport import BROKEN, Transport
 from syntheflow.v1 import (
@@ -84,6 +84,44 @@ class Resources:
         )
         answer = self._transport.call(self._datasets.UpdateSchema, request, long=True)
         return messages.dataset(answer.dataset)
+
+    def import_dataset(
+        self,
+        dataset: str,
+        source: str,
+        *,
+        tables: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        namespace: str = "",
+        sample_rows: int | None = None,
+        schema: Mapping[str, Any] | values.Schema | None = None,
+        read: Mapping[str, Any] | None = None,
+        wait: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> values.Job:
+        """Let the server read a database, folder or bucket and return the job.
+
+        `source` is a URL without password (postgresql://user@host/db, sqlite:///path,
+        s3://bucket/prefix, ...) or the name of a connection of the server's settings, which
+        alone hold credentials and say what may be reached. `tables` and `exclude` are
+        patterns (`sales_*`, `users.password`); `namespace` is the database's schema;
+        `sample_rows` about how many rows are taken of the whole, with relations kept.
+        `schema` and `read` as in `Client.upload`. The job's `result` names the dataset.
+        """
+        request = dataset_service_pb2.ImportDatasetRequest(
+            dataset_id=resource_id("datasets", dataset),
+            source=source,
+            tables=tables,
+            exclude=exclude,
+            namespace=namespace,
+            sample_rows=sample_rows or 0,
+            options=options.read_message(read),
+            schema=None if schema is None else messages.schema_message(schema_fields(schema)),
+            request_id=new_request_id(),
+        )
+        answer = self._transport.call(self._datasets.ImportDataset, request)
+        job = messages.job(answer.job)
+        return self.wait(job.name, on_progress=on_progress) if wait else job
 
     def delete_dataset(self, dataset: str) -> None:
         """Delete a dataset and its data; models trained on it stay."""

@@ -285,6 +285,14 @@ class ScriptedService:
         self._note("train", (dataset, settings))
         return self.jobs["jobs/one"][0]
 
+    async def import_dataset(self, source: str, **settings: Any) -> Job:
+        self._note("import_dataset", (source, settings))
+        return self.jobs["jobs/one"][0]
+
+    async def export(self, spec: GenerationSpec, destination: str, **settings: Any) -> Job:
+        self._note("export", (spec, destination, settings))
+        return self.jobs["jobs/one"][0]
+
     async def validate(self, model: str, *, seed: int = 0, request_id: str = "") -> Job:
         self._note("validate", (model, seed, request_id))
         return self.jobs["jobs/one"][0]

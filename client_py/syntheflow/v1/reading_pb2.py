@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsyntheflow/v1/reading.proto\x12\rsyntheflow.v1\"\x1a\n\x08TextList\x12\x0e\n\x06values\x18\x01 \x03(\t\"\xbc\x04\n\x0bReadOptions\x12\x15\n\x08\x65ncoding\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x16\n\tseparator\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05quote\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x13\n\x06\x65scape\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x14\n\x07\x63omment\x18\x05 \x01(\tH\x04\x88\x01\x01\x12\x13\n\x06header\x18\x06 \x01(\x05H\x05\x88\x01\x01\x12\x16\n\tskip_rows\x18\x07 \x01(\x05H\x06\x88\x01\x01\x12\x14\n\x07\x64\x65\x63imal\x18\x08 \x01(\tH\x07\x88\x01\x01\x12\x16\n\tthousands\x18\t \x01(\tH\x08\x88\x01\x01\x12\x17\n\ndate_order\x18\n \x01(\tH\t\x88\x01\x01\x12,\n\x0bnull_values\x18\x0b \x01(\x0b\x32\x17.syntheflow.v1.TextList\x12\'\n\x06sheets\x18\x0c \x01(\x0b\x32\x17.syntheflow.v1.TextList\x12\x14\n\x07records\x18\r \x01(\tH\n\x88\x01\x01\x12\'\n\x06tables\x18\x0e \x01(\x0b\x32\x17.syntheflow.v1.TextList\x12+\n\non_bad_row\x18\x0f \x01(\x0e\x32\x17.syntheflow.v1.OnBadRowB\x0b\n\t_encodingB\x0c\n\n_separatorB\x08\n\x06_quoteB\t\n\x07_escapeB\n\n\x08_commentB\t\n\x07_headerB\x0c\n\n_skip_rowsB\n\n\x08_decimalB\x0c\n\n_thousandsB\r\n\x0b_date_orderB\n\n\x08_records*g\n\x08OnBadRow\x12\x1a\n\x16ON_BAD_ROW_UNSPECIFIED\x10\x00\x12\x13\n\x0fON_BAD_ROW_FAIL\x10\x01\x12\x13\n\x0fON_BAD_ROW_SKIP\x10\x02\x12\x15\n\x11ON_BAD_ROW_REPORT\x10\x03\x42\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsyntheflow/v1/reading.proto\x12\rsyntheflow.v1\"\x1a\n\x08TextList\x12\x0e\n\x06values\x18\x01 \x03(\t\"\xca\x05\n\x0bReadOptions\x12\x15\n\x08\x65ncoding\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x16\n\tseparator\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x12\n\x05quote\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x13\n\x06\x65scape\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x14\n\x07\x63omment\x18\x05 \x01(\tH\x04\x88\x01\x01\x12\x13\n\x06header\x18\x06 \x01(\x05H\x05\x88\x01\x01\x12\x16\n\tskip_rows\x18\x07 \x01(\x05H\x06\x88\x01\x01\x12\x14\n\x07\x64\x65\x63imal\x18\x08 \x01(\tH\x07\x88\x01\x01\x12\x16\n\tthousands\x18\t \x01(\tH\x08\x88\x01\x01\x12\x17\n\ndate_order\x18\n \x01(\tH\t\x88\x01\x01\x12,\n\x0bnull_values\x18\x0b \x01(\x0b\x32\x17.syntheflow.v1.TextList\x12\'\n\x06sheets\x18\x0c \x01(\x0b\x32\x17.syntheflow.v1.TextList\x12\x14\n\x07records\x18\r \x01(\tH\n\x88\x01\x01\x12\'\n\x06tables\x18\x0e \x01(\x0b\x32\x17.syntheflow.v1.TextList\x12+\n\non_bad_row\x18\x0f \x01(\x0e\x32\x17.syntheflow.v1.OnBadRow\x12\x18\n\x0bheader_rows\x18\x10 \x01(\x05H\x0b\x88\x01\x01\x12\x34\n\x05types\x18\x11 \x03(\x0b\x32%.syntheflow.v1.ReadOptions.TypesEntry\x1a,\n\nTypesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_encodingB\x0c\n\n_separatorB\x08\n\x06_quoteB\t\n\x07_escapeB\n\n\x08_commentB\t\n\x07_headerB\x0c\n\n_skip_rowsB\n\n\x08_decimalB\x0c\n\n_thousandsB\r\n\x0b_date_orderB\n\n\x08_recordsB\x0e\n\x0c_header_rows*g\n\x08OnBadRow\x12\x1a\n\x16ON_BAD_ROW_UNSPECIFIED\x10\x00\x12\x13\n\x0fON_BAD_ROW_FAIL\x10\x01\x12\x13\n\x0fON_BAD_ROW_SKIP\x10\x02\x12\x15\n\x11ON_BAD_ROW_REPORT\x10\x03\x42\x14\n\x10io.syntheflow.v1P\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,10 +32,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'syntheflow.v1.reading_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\020io.syntheflow.v1P\001'
-  _globals['_ONBADROW']._serialized_start=649
-  _globals['_ONBADROW']._serialized_end=752
+  _globals['_READOPTIONS_TYPESENTRY']._loaded_options = None
+  _globals['_READOPTIONS_TYPESENTRY']._serialized_options = b'8\001'
+  _globals['_ONBADROW']._serialized_start=791
+  _globals['_ONBADROW']._serialized_end=894
   _globals['_TEXTLIST']._serialized_start=46
   _globals['_TEXTLIST']._serialized_end=72
   _globals['_READOPTIONS']._serialized_start=75
-  _globals['_READOPTIONS']._serialized_end=647
+  _globals['_READOPTIONS']._serialized_end=789
+  _globals['_READOPTIONS_TYPESENTRY']._serialized_start=591
+  _globals['_READOPTIONS_TYPESENTRY']._serialized_end=635
 # @@protoc_insertion_point(module_scope)

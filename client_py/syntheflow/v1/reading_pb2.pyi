@@ -24,7 +24,14 @@ class TextList(_message.Message):
     def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReadOptions(_message.Message):
-    __slots__ = ("encoding", "separator", "quote", "escape", "comment", "header", "skip_rows", "decimal", "thousands", "date_order", "null_values", "sheets", "records", "tables", "on_bad_row")
+    __slots__ = ("encoding", "separator", "quote", "escape", "comment", "header", "skip_rows", "decimal", "thousands", "date_order", "null_values", "sheets", "records", "tables", "on_bad_row", "header_rows", "types")
+    class TypesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ENCODING_FIELD_NUMBER: _ClassVar[int]
     SEPARATOR_FIELD_NUMBER: _ClassVar[int]
     QUOTE_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +47,8 @@ class ReadOptions(_message.Message):
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     TABLES_FIELD_NUMBER: _ClassVar[int]
     ON_BAD_ROW_FIELD_NUMBER: _ClassVar[int]
+    HEADER_ROWS_FIELD_NUMBER: _ClassVar[int]
+    TYPES_FIELD_NUMBER: _ClassVar[int]
     encoding: str
     separator: str
     quote: str
@@ -55,4 +64,6 @@ class ReadOptions(_message.Message):
     records: str
     tables: TextList
     on_bad_row: OnBadRow
-    def __init__(self, encoding: _Optional[str] = ..., separator: _Optional[str] = ..., quote: _Optional[str] = ..., escape: _Optional[str] = ..., comment: _Optional[str] = ..., header: _Optional[int] = ..., skip_rows: _Optional[int] = ..., decimal: _Optional[str] = ..., thousands: _Optional[str] = ..., date_order: _Optional[str] = ..., null_values: _Optional[_Union[TextList, _Mapping]] = ..., sheets: _Optional[_Union[TextList, _Mapping]] = ..., records: _Optional[str] = ..., tables: _Optional[_Union[TextList, _Mapping]] = ..., on_bad_row: _Optional[_Union[OnBadRow, str]] = ...) -> None: ...
+    header_rows: int
+    types: _containers.ScalarMap[str, str]
+    def __init__(self, encoding: _Optional[str] = ..., separator: _Optional[str] = ..., quote: _Optional[str] = ..., escape: _Optional[str] = ..., comment: _Optional[str] = ..., header: _Optional[int] = ..., skip_rows: _Optional[int] = ..., decimal: _Optional[str] = ..., thousands: _Optional[str] = ..., date_order: _Optional[str] = ..., null_values: _Optional[_Union[TextList, _Mapping]] = ..., sheets: _Optional[_Union[TextList, _Mapping]] = ..., records: _Optional[str] = ..., tables: _Optional[_Union[TextList, _Mapping]] = ..., on_bad_row: _Optional[_Union[OnBadRow, str]] = ..., header_rows: _Optional[int] = ..., types: _Optional[_Mapping[str, str]] = ...) -> None: ...

@@ -290,8 +290,8 @@ def check_import(wanted: Wanted, address: Address) -> None:
     """Raise InvalidArgumentError unless this can be wanted of such a place."""
     database = address.place.kind is PlaceKind.DATABASE
     rules = (
-        ("exclude", "only tables and columns of databases can be left out; name the files "
-         "to take as tables instead", database or not wanted.exclude),
+        ("exclude", "only tables and columns of databases can be left out; name the files to take",
+         database or not wanted.exclude),
         ("namespace", "only databases have namespaces", database or not wanted.namespace),
         ("sample_rows", "only databases can be sampled", database or wanted.sample_rows is None),
     )  # fmt: skip

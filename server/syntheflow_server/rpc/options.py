@@ -6,11 +6,13 @@ from typing import Any
 
 from syntheflow.v1 import reading_pb2, writing_pb2
 from syntheflow_server.domain.reading import DateOrder, OnBadRow, ReadOptions
+from syntheflow_server.domain.schema import arrow_type
 from syntheflow_server.domain.writing import Dialect, LoadMode, WriteOptions
 from syntheflow_server.rpc.checks import LONGEST_NAME, Checks
 
 _MOST_TEXTS = 1_000
 _MOST_LINES = 1_000_000
+_MOST_HEADER_ROWS = 8
 _MOST_GROUP_ROWS = 10_000_000
 _MOST_FILE_ROWS = 10**12
 _LENGTHS = {
@@ -56,17 +58,46 @@ def read_options_of(message: reading_pb2.ReadOptions, field: str, checks: Checks
         said["date_order"] = message.date_order
         rule = f"must be one of {', '.join(DateOrder)}"
         broken.rule(f"{field}.date_order", rule, holds=message.date_order in set(DateOrder))
+    _read_header(message, field, said, broken)
+    _read_lists(message, field, said, broken)
+    known = message.on_bad_row in _BAD_ROWS
+    broken.rule(f"{field}.on_bad_row", "is not one of the contract's", holds=known)
+    said["on_bad_row"] = _BAD_ROWS.get(message.on_bad_row, OnBadRow.FAIL)
+    # Only well-formed settings become a value; the others are told together with the rest.
+    return ReadOptions() if checks.take(broken) else ReadOptions(**said)
+
+
+def _read_header(
+    message: reading_pb2.ReadOptions, field: str, said: dict[str, Any], broken: Checks
+) -> None:
+    if message.HasField("header_rows"):
+        said["header_rows"] = message.header_rows
+        broken.between(f"{field}.header_rows", message.header_rows, 1, _MOST_HEADER_ROWS)
+    if message.types:
+        said["types"] = dict(message.types)
+        for column, kind in message.types.items():
+            with broken.about("", column):
+                rule = "must be a stored type of the contract, see Column.type"
+                broken.rule(f"{field}.types", rule, holds=_is_type(kind))
+
+
+def _read_lists(
+    message: reading_pb2.ReadOptions, field: str, said: dict[str, Any], broken: Checks
+) -> None:
     for name in ("null_values", "sheets", "tables"):
         if message.HasField(name):
             texts = said[name] = tuple(getattr(message, name).values)
             rule = f"must have at most {_MOST_TEXTS:,} texts of at most {LONGEST_NAME:,} characters"
             fits = len(texts) <= _MOST_TEXTS and all(len(t) <= LONGEST_NAME for t in texts)
             broken.rule(f"{field}.{name}", rule, holds=fits)
-    known = message.on_bad_row in _BAD_ROWS
-    broken.rule(f"{field}.on_bad_row", "is not one of the contract's", holds=known)
-    said["on_bad_row"] = _BAD_ROWS.get(message.on_bad_row, OnBadRow.FAIL)
-    # Only well-formed settings become a value; the others are told together with the rest.
-    return ReadOptions() if checks.take(broken) else ReadOptions(**said)
+
+
+def _is_type(text: str) -> bool:
+    try:
+        arrow_type(text)
+    except ValueError:
+        return False
+    return True
 
 
 def write_options_of(message: writing_pb2.WriteOptions, field: str, checks: Checks) -> WriteOptions:
