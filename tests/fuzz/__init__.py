@@ -1,0 +1,1 @@
+"""Damaged and hostile files against every reader: tables or an error that says why."""
