@@ -46,7 +46,18 @@ class _Source:
                     found = (reader.get_batch(i) for i in range(reader.num_record_batches))
                 else:
                     found = iter(reader)
-                yield from found
+                for batch in found:
+                    self._check(batch)
+                    yield batch
+
+    def _check(self, batch: pa.RecordBatch) -> None:
+        """Refuse offsets and indices that lead out of their buffers: Arrow trusts them."""
+        for name, values in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                values.validate(full=True)
+            except pa.ArrowInvalid as error:
+                problem = "its values are damaged; write the file again"
+                raise bad_file(self.table, problem, column=name) from error
 
     def _open(self, file: pa.NativeFile) -> pa.RecordBatchReader:
         if self.kind == "Arrow file":

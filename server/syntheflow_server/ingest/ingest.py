@@ -8,6 +8,7 @@ from typing import Protocol
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.ingest.columnar import read_arrow, read_parquet
+from syntheflow_server.ingest.damage import damage
 from syntheflow_server.ingest.delimited import read_delimited
 from syntheflow_server.ingest.duckdb_file import read_duckdb
 from syntheflow_server.ingest.excel import read_excel
@@ -59,7 +60,8 @@ def ingest(
     table, row and rule if the file is not fit; then `out` holds nothing new.
     """
     name = checked_table_name(table or _stem(file_name))
-    chosen = format or recognise(path, file_name)
+    with damage(name):
+        chosen = format or recognise(path, file_name)
     if chosen not in FORMATS:
         rule = f"format must be one of {', '.join(FORMATS)}"
         raise InvalidArgumentError(
@@ -68,7 +70,8 @@ def ingest(
     wanted = options or ReadOptions()
     before = set(out.iterdir())
     try:
-        return FORMATS[chosen](path, file_name=file_name, table=name, out=out, options=wanted)
+        with damage(name):
+            return FORMATS[chosen](path, file_name=file_name, table=name, out=out, options=wanted)
     except BaseException:
         for made in set(out.iterdir()) - before:
             made.unlink()
