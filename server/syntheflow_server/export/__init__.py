@@ -21,10 +21,12 @@ from syntheflow_server.export.base import (
     split,
 )
 from syntheflow_server.export.csv_text import CsvEncoder
+from syntheflow_server.export.duckdb_file import DuckdbBook
 from syntheflow_server.export.excel import ExcelBook
 from syntheflow_server.export.json_text import JsonEncoder, JsonLinesEncoder
 from syntheflow_server.export.parquet_file import ParquetBook
 from syntheflow_server.export.sql_script import SqlEncoder
+from syntheflow_server.export.sqlite_file import SqliteBook
 from syntheflow_server.export.xml_text import XmlEncoder
 
 ENCODERS: dict[str, type[Encoder]] = {
@@ -39,7 +41,9 @@ ENCODERS: dict[str, type[Encoder]] = {
 
 BOOKS: dict[str, type[Book]] = {
     "parquet": ParquetBook,
-    "xlsx": ExcelBook,
+    "excel": ExcelBook,
+    "sqlite": SqliteBook,
+    "duckdb": DuckdbBook,
 }
 """Formats that are written by one object in a process of its own."""
 

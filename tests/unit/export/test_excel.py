@@ -51,7 +51,7 @@ SAFE = pa.table(
 
 def workbook(work: Path, rows: int = 1 << 14, **tables: pa.Table) -> bytes:
     target = target_of(**{name: table.schema for name, table in tables.items()})
-    files = files_of("xlsx", target, tables, work, rows)
+    files = files_of("excel", target, tables, work, rows)
     assert list(files) == ["made.xlsx"]
     return files["made.xlsx"]
 
@@ -247,7 +247,7 @@ def test_odd_table_and_column_names_make_a_sound_workbook(tmp_path: Path) -> Non
         Table(name=name, columns=target_of(t=SAFE.schema).table("t").columns) for name in odd
     ]
     target = Target(Schema(tables=tuple(schemas)), tuple(odd), "../set")
-    files = files_of("xlsx", target, dict.fromkeys(odd, SAFE), tmp_path)
+    files = files_of("excel", target, dict.fromkeys(odd, SAFE), tmp_path)
     (data,) = files.values()
     assert list(files) == ["%2E.%2Fset.xlsx"]
     assert list(sheets(data)) == ['a"&<b', ".._x", "日本", "c" * 31]
