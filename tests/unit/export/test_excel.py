@@ -110,7 +110,9 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\uf
 
 
 @given(st.lists(_TEXT | st.from_regex(r"(_?x00[04]1_){1,3}", fullmatch=True), max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_text_comes_back(tmp_path: Path, values: list[str]) -> None:
     assert cells(tmp_path, pa.array(values, pa.string())) == values
 
@@ -135,7 +137,9 @@ def test_numbers_keep_all_their_digits(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_floats_come_back_bit_for_bit(tmp_path: Path, values: list[float]) -> None:
     assert cells(tmp_path, pa.array(values)) == values
 
