@@ -135,6 +135,7 @@ def settle(
     out: Path,
     findings: list[str],
     dialect: str,
+    rejected: int = 0,
 ) -> IngestedTable:
     """Write a staged table with the types and keys that are declared for it."""
     staged = stage.whole()
@@ -159,6 +160,7 @@ def settle(
         hint=hint_of(table, known),
         references=tuple(r for r in table.references if set(r.child_columns) <= known),
         dialect=dialect,
+        rejected=rejected,
     )
 
 

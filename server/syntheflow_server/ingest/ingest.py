@@ -14,6 +14,7 @@ from syntheflow_server.ingest.duckdb_file import read_duckdb
 from syntheflow_server.ingest.excel import read_excel
 from syntheflow_server.ingest.json_file import read_json, read_json_lines
 from syntheflow_server.ingest.recognise import ENDINGS, recognise
+from syntheflow_server.ingest.sql_dump import read_sql
 from syntheflow_server.ingest.sqlite_file import read_sqlite
 from syntheflow_server.ingest.tables import IngestedTable, checked_table_name
 from syntheflow_server.ingest.xml_file import read_xml
@@ -37,6 +38,7 @@ FORMATS: dict[str, Reader] = {
     "parquet": read_parquet,
     "arrow": read_arrow,
     "xml": read_xml,
+    "sql": read_sql,
     "sqlite": read_sqlite,
     "duckdb": read_duckdb,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -13,8 +15,17 @@ NAMES = {"mssql": "tsql", "postgresql": "postgres"}
 """What sqlglot calls a dialect, where it is not our own word."""
 
 
+# How SQL Server lays tables out on disk: no part of what they mean.
+_STORAGE = re.compile(
+    r"\b(?:NON)?CLUSTERED\b|\bWITH\s*\((?:[^()]|\([^()]*\))*\)|\b(?:TEXTIMAGE_)?ON\s*\[\w+\]",
+    re.IGNORECASE,
+)
+
+
 def parsed(statement: str, dialect: str) -> exp.Expression | None:
     """Return the statement's tree; None if it cannot be read."""
+    if dialect == "mssql":
+        statement = _STORAGE.sub(" ", statement)
     try:
         made = sqlglot.parse_one(statement, dialect=NAMES.get(dialect, dialect))
     except (SqlglotError, RecursionError):

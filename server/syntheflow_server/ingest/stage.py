@@ -17,6 +17,7 @@ COLUMN_LIMIT = 4_096
 """Columns that a table may have."""
 _FLUSH_ROWS = 16_384
 _FLUSH_CHARACTERS = 1 << 25
+_RELIEF = 1 << 16
 
 
 class StagedColumn:
@@ -109,6 +110,11 @@ class Stage:
         for part in self._parts:
             part.unlink()
         return target
+
+    def relieve(self) -> None:
+        """Write what waits if it is much, as rows of another table come now."""
+        if self._characters >= _RELIEF:
+            self._flush()
 
     def close(self) -> None:
         """Let go of the file; rows that wait are lost."""

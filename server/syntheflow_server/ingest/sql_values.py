@@ -1,0 +1,87 @@
+"""Values as SQL scripts write them, turned into plain texts."""
+
+from __future__ import annotations
+
+import re
+
+from syntheflow_server.ingest.declared import BINARY
+
+_CAST = re.compile(
+    r"(?:try_)?cast\s*\((.*)\bas\b[^()]*(?:\([^)]*\))?\s*\)", re.IGNORECASE | re.DOTALL
+)
+_COLONS = re.compile(r"(.*?)(?:\s*::\s*[\w\s.\"]+(?:\([^)]*\))?(?:\[\])?)+", re.DOTALL)
+_TYPED = re.compile(
+    r"(?:date|time|timestamp|datetime|interval|uuid|json|jsonb)\s*('.*')", re.IGNORECASE | re.DOTALL
+)
+_NUMBER = re.compile(r"[+-]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_SLASHES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
+_MYSQL = {q: re.compile(rf"\\(.)|{q}{q}", re.DOTALL) for q in "'\""}
+_COPY = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
+_COPIED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+class NoValueError(ValueError):
+    """What stands there is no plain value."""
+
+
+def text_of(raw: str, families: set[str], *, backslash: bool) -> str | None:
+    """Return a value's text, None for NULL; raises NoValueError for other expressions."""
+    first = raw[:1]
+    if first == "'":
+        return _quoted(raw, families, backslash=backslash)
+    if _NUMBER.fullmatch(raw):
+        families.add("number")
+        return raw.replace(" ", "")
+    upper = raw.upper()
+    if upper in {"NULL", "DEFAULT"}:
+        return None
+    if upper in {"TRUE", "FALSE"}:
+        families.add("truth")
+        return raw.lower()
+    return _special(raw, families, backslash=backslash)
+
+
+def _quoted(raw: str, families: set[str], *, backslash: bool) -> str:
+    families.add("text")
+    quote, body = raw[0], raw[1:-1]
+    if backslash and "\\" in body:
+        return _MYSQL[quote].sub(lambda m: _SLASHES.get(m[1], m[1]) if m[1] else quote, body)
+    return body.replace(quote * 2, quote) if quote * 2 in body else body
+
+
+def _special(  # noqa: PLR0911 - one answer a kind of literal
+    raw: str, families: set[str], *, backslash: bool
+) -> str | None:
+    if raw[:1] == '"' and backslash:
+        return _quoted(raw, families, backslash=True)
+    if raw[:2] in {"N'", "n'"} and raw[-1] == "'":
+        return _quoted(raw[1:], families, backslash=backslash)
+    if raw[:2] in {"E'", "e'"} and raw[-1] == "'":
+        return _quoted(raw[1:], families, backslash=True)
+    if raw[:2] in {"b'", "B'"} and len(raw) <= 4:
+        families.add("number")
+        return raw[2:-1] or "0"
+    if raw[:2].lower() in {"x'", "b'", "0x"} or raw.startswith("_binary "):
+        families.add(BINARY)
+        return None
+    if raw.startswith("_") and raw.endswith("'"):
+        return _quoted(raw[raw.index("'") :], families, backslash=backslash)
+    for pattern in (_CAST, _TYPED, _COLONS):
+        match = pattern.fullmatch(raw)
+        if match and match[1].strip() != raw:
+            return text_of(match[1].strip(), families, backslash=backslash)
+    raise NoValueError
+
+
+def copied_text(raw: str) -> str | None:
+    r"""Return a value of a COPY block; `\N` is None."""
+    if "\\" not in raw:
+        return raw
+    return None if raw == "\\N" else _COPY.sub(_uncopied, raw)
+
+
+def _uncopied(match: re.Match[str]) -> str:
+    code = match[1]
+    if code[0] == "x" and len(code) > 1:
+        return chr(int(code[1:], 16))
+    return chr(int(code, 8) & 0xFF) if code[0] in "01234567" else _COPIED.get(code, code)
