@@ -50,7 +50,7 @@ def read_delimited(
         check_types(options, names, table)
         with connection(work) as con:
             staged = work / "texts.parquet"
-            rejects = _stage(con, text.path, dialect, table, staged, options.on_bad_row)
+            rejects = _stage(con, text, dialect, table, staged, options.on_bad_row)
             rules = type_rules(options, names, trim=dialect.blank_after)
             plans = plan_columns(con, f"read_parquet({file_literal(staged)})", names, rules)
             misfits = Misfits(con, staged, names, plans)
@@ -100,16 +100,17 @@ def _column_names(dialect: Dialect) -> tuple[list[str], list[str]]:
 
 def _stage(
     con: duckdb.DuckDBPyConnection,
-    path: Path,
+    text: PlainText,
     dialect: Dialect,
     table: str,
     staged: Path,
     on_bad_row: OnBadRow,
 ) -> Rejects:
     """Read the file strictly as texts c0, c1, ... into Parquet."""
-    if is_plain(path, dialect) and stage_fast(con, path, dialect, staged):
+    plain = not text.damaged and is_plain(text.path, dialect)
+    if plain and stage_fast(con, text.path, dialect, staged):
         return Rejects(on_bad_row)
-    return stage_carefully(path, dialect, table, staged, on_bad_row)
+    return stage_carefully(text.path, dialect, table, staged, on_bad_row)
 
 
 def _kept_columns(

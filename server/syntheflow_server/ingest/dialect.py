@@ -130,7 +130,9 @@ def _has_comments(text: str, marks: Marks) -> bool:
         return False
     counts = Counter(len(r.values) for r in records if not r.values[0].startswith(_COMMENT))
     columns = counts.most_common(1)[0][0]
-    return columns > 1 and all(len(record.values) != columns for record in signed)
+    return columns > 1 and all(
+        len(r.values) != columns or r.values[0].startswith(f"{_COMMENT} ") for r in signed
+    )
 
 
 def _agreement(records: Sequence[Record]) -> int:
@@ -180,7 +182,7 @@ def _quote(text: str, separator: str) -> str:
     if re.search(rf'(?:^|[\r\n]|{mark} ?)"', text):
         return '"'
     begun = len(re.findall(rf"(?:^|[\r\n]|{mark})'", text))
-    closed = len(re.findall(rf"(?:^|[\r\n]|{mark})'[^'\r\n]*'(?=[\r\n]|{mark}|$)", text))
+    closed = len(re.findall(rf"(?:^|[\r\n]|{mark})'(?:[^'\r\n]|'')*'(?=[\r\n]|{mark}|$)", text))
     return "'" if begun >= 2 and closed == begun else ""
 
 

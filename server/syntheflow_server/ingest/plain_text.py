@@ -28,12 +28,14 @@ _MARKS = [
 class PlainText:
     """A UTF-8 file, perhaps with a byte order mark, and how it was come by.
 
-    `encoding` is Python's name of what the file is in, `packed` how it was packed.
+    `encoding` is Python's name of what the file is in, `packed` how it was packed;
+    `damaged` says that it holds zero characters.
     """
 
     path: Path
     encoding: str
     packed: str = ""
+    damaged: bool = False
 
 
 def plain_text(
@@ -48,7 +50,7 @@ def plain_text(
     if packed:
         path = unpack(path, packed, table, work / "unpacked")
     if encoding is not None:
-        chosen = _said(path, encoding)
+        chosen = _said(path, encoding, table)
     else:
         chosen = _marked_encoding(path) or _zero_pattern(path) or _guessed(path, table, lenient)
     if chosen not in {"utf-8", "utf-8-sig"}:
@@ -57,16 +59,14 @@ def plain_text(
         if not lenient:
             raise _undecodable(table, "utf-8", _line_of(path, fault))
         path = _recoded(path, chosen, table, work / "recoded", lenient=True)
-    if not lenient and (line := _line_of_zero(path)):
-        raise bad_file(
-            table,
-            "the text holds zero bytes; if it is no other format, save it without them",
-            row=line,
-        )
-    return PlainText(path, chosen, packed)
+    zero = _line_of_zero(path)
+    if zero and not lenient:
+        rule = "the text holds zero bytes; if it is no other format, save it without them"
+        raise bad_file(table, rule, row=zero)
+    return PlainText(path, chosen, packed, damaged=bool(zero))
 
 
-def _said(path: Path, encoding: str) -> str:
+def _said(path: Path, encoding: str, table: str) -> str:
     """Return the encoding that is said, by the name that tells of a mark at the beginning."""
     name = codecs.lookup(encoding).name
     marked = _marked_encoding(path)
@@ -75,6 +75,12 @@ def _said(path: Path, encoding: str) -> str:
     # Python reads the mark only where the order of bytes is left open.
     if marked in {"utf-16", "utf-32"} and name.startswith(marked):
         return marked
+    if name in {"utf-16", "utf-32"}:
+        pattern = _zero_pattern(path)
+        if not pattern.startswith(name):
+            rule = f"the file has no byte order mark; say {name}-le or {name}-be as encoding"
+            raise bad_file(table, rule, reason="ENCODING_INVALID")
+        return pattern
     return name
 
 
