@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import duckdb
@@ -13,11 +14,12 @@ import pyarrow as pa
 from syntheflow_server.ingest.duck import one_row, quoted
 from syntheflow_server.ingest.kinds import Kind, matched
 from syntheflow_server.ingest.missing import MARKERS, missing_in_text
-from syntheflow_server.ingest.number_kinds import INTEGER_PATTERN
+from syntheflow_server.ingest.number_kinds import INTEGER_PATTERN, group_signs
 from syntheflow_server.ingest.text_kinds import BOOLEAN, CLOCKS, DATES, NUMBERS
 from syntheflow_server.ingest.units import common_affix, unit_kinds
 
 _SAMPLE = 2_000
+_PART_COLUMNS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,33 +82,76 @@ def plan_columns(
 
     `names` are for the findings.
     """
-    measured = [
-        _measure(con, source, f"c{i}", name, allowed)
-        for i, (name, allowed) in enumerate(zip(names, rules, strict=True))
-    ]
+    measured: list[_Measured] = []
+    for part, columns in _parts(con, source, range(len(names))):
+        measured += [_measure(con, part, f"c{i}", names[i], rules[i]) for i in columns]
     families = {kind.family for column in measured for kind in column.evident if kind.family}
-    return [
-        _plan(con, source, column, families, allowed)
-        for column, allowed in zip(measured, rules, strict=True)
-    ]
+    plans: list[ColumnPlan] = []
+    for part, columns in _parts(con, source, range(len(names))):
+        plans += [_plan(con, part, measured[i], families, rules[i]) for i in columns]
+    return plans
+
+
+def _parts(
+    con: duckdb.DuckDBPyConnection, source: str, columns: range
+) -> Iterator[tuple[str, range]]:
+    """Yield sources of up to 128 columns each.
+
+    A query over one of thousands of columns takes the longer the more there are, so a wide
+    source is copied in parts.
+    """
+    if len(columns) <= _PART_COLUMNS:
+        yield source, columns
+        return
+    for start in columns[::_PART_COLUMNS]:
+        part = columns[start : start + _PART_COLUMNS]
+        listed = ", ".join(f"c{i}" for i in part)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE part AS SELECT {listed} FROM {source}")
+        yield "part", part
+    con.execute("DROP TABLE part")
 
 
 def _measure(
     con: duckdb.DuckDBPyConnection, source: str, column: str, name: str, rules: Rules
 ) -> _Measured:
     found = _Measured(column, name)
-    if rules.markers:
-        listed = ", ".join(quoted(marker) for marker in rules.markers)
-        query = f"SELECT trim({column}) AS v, count(*) FROM {source} "
-        rows = con.execute(f"{query} WHERE trim({column}) IN ({listed}) GROUP BY v").fetchall()
-        order = {marker: place for place, marker in enumerate(rules.markers)}
-        found.seen = dict(sorted(rows, key=lambda row: order[row[0]]))
-    values = f"(SELECT {_bare(column, tuple(found.seen))} AS v FROM {source})"
-    sample = con.execute(f"SELECT v FROM {values} WHERE v IS NOT NULL LIMIT {_SAMPLE}").fetchall()
-    texts = [row[0] for row in sample]
+    texts = _sampled(con, source, f"trim({column})", column)
+    whole = len(texts) < _SAMPLE
+    counts = Counter(texts) if whole else _markers(con, source, column, rules)
+    found.seen = {marker: counts[marker] for marker in rules.markers if counts[marker]}
+    bare = _bare(column, tuple(found.seen))
+    if found.seen and not whole:
+        # Markers must not crowd out the values.
+        texts = _sampled(con, source, bare, column)
+    texts = [text for text in texts if text not in found.seen]
     kinds = _possible(texts, rules)
-    _count(con, values, found, kinds)
+    if whole and not rules.must:
+        signs = set("".join(texts))
+        kinds = [k for k in kinds if all(key != "thousands" or signs & set(group_signs(sign))
+                                         for key, sign in k.reads)]  # fmt: skip
+    _count(con, f"(SELECT {bare} AS v FROM {source})", found, kinds)
     return found
+
+
+def _sampled(
+    con: duckdb.DuckDBPyConnection, source: str, expression: str, column: str
+) -> list[str]:
+    """Return up to 2,000 texts of a column; fewer are all that it has."""
+    query = f"SELECT {expression} AS v FROM {source} WHERE {column} IS NOT NULL"
+    rows = con.execute(f"SELECT v FROM ({query}) WHERE v IS NOT NULL LIMIT {_SAMPLE}").fetchall()
+    return [row[0] for row in rows]
+
+
+def _markers(
+    con: duckdb.DuckDBPyConnection, source: str, column: str, rules: Rules
+) -> Counter[str]:
+    """Return how often each marker of 'missing' occurs."""
+    if not rules.markers:
+        return Counter()
+    listed = ", ".join(quoted(marker) for marker in rules.markers)
+    query = f"SELECT trim({column}) AS v, count(*) FROM {source} "
+    rows = con.execute(f"{query} WHERE trim({column}) IN ({listed}) GROUP BY v").fetchall()
+    return Counter(dict(rows))
 
 
 def _possible(texts: Sequence[str], rules: Rules) -> list[Kind]:

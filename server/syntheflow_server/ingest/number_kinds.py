@@ -53,6 +53,11 @@ _SIGNS = {
 _FAMILIES = {".": "decimal point", ",": "decimal comma"}
 
 
+def group_signs(group: str) -> str:
+    """Return all signs that a setting of `thousands` stands for."""
+    return _SIGNS.get(group, ("", group))[1]
+
+
 def _grouped(group: str, decimal: str, *, sure: bool) -> list[Kind]:
     """Return the kinds of integers and floats whose thousands are grouped by a sign."""
     word, signs = _SIGNS.get(group, (repr(group), group))
