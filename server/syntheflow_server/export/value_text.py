@@ -9,10 +9,16 @@ floats (`1.0`, `1e+20`).
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from syntheflow_server.export.string_bytes import StringBytes, raw, strings, with_mark
+
 _SECOND = 1_000_000
+_DAY = len("2024-02-29")
+_USUAL = (0, len("2024-02-29 12:00:00"), len("2024-02-29 12:00:00.000001"))
+"""Lengths of moments whose year has four digits, and of missing ones."""
 
 
 def plain_text(values: pa.Array) -> pa.Array:
@@ -20,39 +26,35 @@ def plain_text(values: pa.Array) -> pa.Array:
     kind = values.type
     if pa.types.is_string(kind):
         return values
-    if pa.types.is_floating(kind):
-        return _float_text(values)
-    if pa.types.is_timestamp(kind):
-        return moment_text(values)
-    if pa.types.is_time64(kind):
-        return _without_zero_fraction(values, pa.time32("s"))
-    if pa.types.is_duration(kind):
-        return _duration_text(values)
+    if pa.types.is_boolean(kind):
+        return pc.if_else(values, "true", "false")
+    for test, written in _OWN_WORDS:
+        if test(kind):
+            return written(values)
     return pc.cast(values, pa.string())
 
 
 def _float_text(values: pa.Array) -> pa.Array:
     text = pc.cast(values, pa.string())
     # Arrow writes 1.0 as 1; from 1e10 on it writes whole numbers with an exponent.
-    whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 1e10))
-    if not pc.any(whole).as_py():
-        return text
-    return pc.if_else(whole, pc.binary_join_element_wise(text, ".0", ""), text)
+    numbers = raw(values, np.float64)
+    whole = (np.abs(numbers) < 1e10) & (numbers == np.floor(numbers))
+    return with_mark(text, whole, ".0")
 
 
 def _without_zero_fraction(values: pa.Array, seconds: pa.DataType) -> pa.Array:
-    fine = pc.cast(values, pa.string())
-    whole = pc.equal(_fraction(values), 0)
-    if not pc.any(whole).as_py():
-        return fine
-    return pc.if_else(whole, pc.cast(pc.cast(values, seconds, safe=False), pa.string()), fine)
-
-
-def _fraction(values: pa.Array) -> pa.Array:
-    """Return the microseconds within the second, 0 <= x < 10^6, also before 1970."""
-    ticks = values.view(pa.int64())
-    rest = pc.subtract(ticks, pc.multiply(pc.divide(ticks, _SECOND), _SECOND))
-    return pc.if_else(pc.less(rest, 0), pc.add(rest, _SECOND), rest)
+    """Return the text of microseconds of a day or an age; their fraction where it is not 0."""
+    ticks = raw(values, np.int64)
+    fine = ticks // _SECOND * _SECOND != ticks
+    if values.null_count:
+        fine &= np.asarray(values.is_valid())
+    if fine.all():
+        return pc.cast(values, pa.string())
+    text = pc.cast(pc.cast(values, seconds, safe=False), pa.string())
+    if not fine.any():
+        return text
+    there = pa.array(fine)
+    return pc.replace_with_mask(text, there, pc.cast(values.filter(there), pa.string()))
 
 
 def moment_text(values: pa.Array, joint: str = "T", zone: str = "Z") -> pa.Array:
@@ -61,8 +63,19 @@ def moment_text(values: pa.Array, joint: str = "T", zone: str = "Z") -> pa.Array
     plain = values.view(pa.int64()).view(pa.timestamp("us"))
     text = _without_zero_fraction(plain, pa.timestamp("s"))
     if joint != " ":
-        text = pc.replace_substring(text, " ", joint, max_replacements=1)
+        text = _joined_by(joint, text)
     return pc.binary_join_element_wise(text, zone, "") if zoned and zone else text
+
+
+def _joined_by(joint: str, text: pa.Array) -> pa.Array:
+    """Return moments with `joint` (one ASCII character) for the blank before the time."""
+    source = StringBytes(text)
+    starts, lengths = source.offsets[:-1], np.diff(source.offsets)
+    if not np.logical_or.reduce([lengths == usual for usual in _USUAL]).all():
+        return pc.replace_substring(text, " ", joint, max_replacements=1)
+    data = np.frombuffer(source.data, np.uint8).copy()
+    data[starts[lengths > 0] + _DAY] = ord(joint)
+    return strings(source.offsets, data.tobytes(), text)
 
 
 def _duration_text(values: pa.Array) -> pa.Array:
@@ -87,3 +100,16 @@ def _duration_text(values: pa.Array) -> pa.Array:
 
 def _padded(values: pa.Array, width: int) -> pa.Array:
     return pc.utf8_lpad(pc.cast(values, pa.string()), width, "0")
+
+
+def _clock_text(values: pa.Array) -> pa.Array:
+    return _without_zero_fraction(values, pa.time32("s"))
+
+
+_OWN_WORDS = (
+    (pa.types.is_floating, _float_text),
+    (pa.types.is_timestamp, moment_text),
+    (pa.types.is_time64, _clock_text),
+    (pa.types.is_duration, _duration_text),
+)
+"""What Arrow's own text of a type is not enough for."""

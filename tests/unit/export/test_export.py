@@ -8,6 +8,7 @@ import datetime as dt
 import decimal
 import io
 import json
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 from support.targets import files_of, target_of
 from syntheflow_server.domain.errors import InvalidArgumentError, OutOfRangeError
+from syntheflow_server.domain.writing import WriteOptions
 from syntheflow_server.export import (
     BOOKS,
     ENCODERS,
@@ -141,10 +143,42 @@ def test_any_text_survives_json_and_csv(values: list[str | None]) -> None:
     assert [row["x"] for row in json.loads(encoded("json", table))] == values
     lines = encoded("jsonl", table).decode().split("\n")[:-1]
     assert [json.loads(line)["x"] for line in lines] == values
-    text = encoded("csv", table).decode()
-    if "\0" not in text:
-        rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
-        assert [row[1] for row in rows[1:]] == [value or "" for value in values]
+    if not any("\0" in (value or "") for value in values):
+        assert csv_texts(table, safe=False) == [value or "" for value in values]
+        undone = [re.sub(r"^'(?='*[=@\t\r+-])", "", text) for text in csv_texts(table, safe=True)]
+        assert undone == [value or "" for value in values]
+
+
+def csv_texts(table: pa.Table, *, safe: bool) -> list[str]:
+    """Return the last column of the table's CSV, as the standard library reads it."""
+    target = target_of(WriteOptions(escape_formulas=safe), t=table.schema)
+    data = files_of("csv", target, {"t": table}, Path())["t.csv"]
+    rows = list(csv.reader(io.StringIO(data.decode(), newline=""), strict=True))
+    return [row[-1] if row else "" for row in rows[1:]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["=1+1", "=cmd|' /C calc'!A0", "@SUM(A1)", "\tx", "\r=x", "+SUM(A1)", "-2+cmd|' /C calc'!A0",
+     "'=1", "''@x", "-A1", "+"*2 + "x"],
+)  # fmt: skip
+def test_no_text_begins_like_a_formula_in_csv(text: str) -> None:
+    table = pa.table({"x": [text, "plain", None]})
+    assert csv_texts(table, safe=True) == ["'" + text, "plain", ""]
+    assert csv_texts(table, safe=False) == [text, "plain", ""]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["+49 (30) 123-456/7", "-5", "-1.5e-3", "-", "--", "+1,000.00", "'x", "' =", "a=b", " =x"],
+)
+def test_numbers_phones_and_plain_words_are_left_as_they_are_in_csv(text: str) -> None:
+    assert csv_texts(pa.table({"x": [text]}), safe=True) == [text]
+
+
+def test_names_of_columns_are_no_formulas_either() -> None:
+    header = encoded("csv", pa.table({"=1": [1], "-x": [-1], "-1": [1.0]})).decode().split("\r\n")
+    assert header[:2] == ["'=1,'-x,-1", "1,-1,1.0"]
 
 
 @pytest.mark.parametrize("name", FORMATS)
