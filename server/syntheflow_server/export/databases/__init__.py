@@ -18,6 +18,8 @@ _LOADERS = {
     Dialect.MYSQL: ("mysql", "MysqlLoader"),
     Dialect.SQLITE: ("sqlite", "SqliteLoader"),
     Dialect.DUCKDB: ("duckdb", "DuckdbLoader"),
+    Dialect.MSSQL: ("mssql", "MssqlLoader"),
+    Dialect.ORACLE: ("oracle", "OracleLoader"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from syntheflow_server.connect.databases import Database
-from syntheflow_server.domain.errors import SyntheflowError
+from syntheflow_server.domain.errors import DataLossError, SyntheflowError
 from syntheflow_server.domain.writing import Dialect, LoadMode
 from syntheflow_server.export.base import Target
 from syntheflow_server.export.databases import faults
@@ -167,11 +167,10 @@ class DuckdbLoader(Loader):
             if self.load:
                 self._stages[child] = super().name_of(stage)
             word = "TABLE" if self.load else "TEMP TABLE"
-            columns = ", ".join(self.quoted(slot.name) for slot in self.slots[child])
-            self.run(
-                f"CREATE {word} IF NOT EXISTS {self._stages[child]} AS "
-                f"SELECT {columns} FROM {self.name_of(child)} LIMIT 0"
-            )
+            # Not CREATE ... AS SELECT: rows added to such a table later in the same
+            # transaction are not seen before its end (DuckDB 2.0.0).
+            columns = [f"{self.quoted(slot.name)} {slot.type}" for slot in self.slots[child]]
+            self.run(f"CREATE {word} IF NOT EXISTS {self._stages[child]} ({', '.join(columns)})")
 
     def _insert(self, table: str, rows: pa.Table, first: int) -> None:
         slots = self.slots[table]
@@ -182,11 +181,21 @@ class DuckdbLoader(Loader):
         values = ", ".join(f'"{at}"' for at in range(len(slots)))
         self._connection.register(_ROWS, numbered)
         try:
-            self.run(f"INSERT INTO {into} ({names}) SELECT {values} FROM {_ROWS}")
+            moved = self.rows(f"INSERT INTO {into} ({names}) SELECT {values} FROM {_ROWS}")
         except Exception as error:
             self._raise_unfit(error, table, first, numbered)
             raise
         self._connection.unregister(_ROWS)
+        self._expect(table, moved, rows.num_rows)
+
+    def _expect(self, table: str, moved: list[tuple[object, ...]], rows: int) -> None:
+        """Raise DataLossError if an INSERT did not take all rows."""
+        if moved != [(rows,)]:
+            raise DataLossError(
+                f"DuckDB did not take all of {rows} rows of table {table!r}",
+                reason="ROWS_LOST",
+                metadata={"table": table},
+            )
 
     def _raise_unfit(self, error: Exception, table: str, first: int, rows: pa.Table) -> None:
         """Look for the value that does not fit its column's type, and name its place."""
@@ -213,7 +222,9 @@ class DuckdbLoader(Loader):
             stage = self._stages[table]
             names = ", ".join(self.quoted(slot.name) for slot in self.slots[table])
             self.sending = (table, 0)
-            self.run(f"INSERT INTO {self.name_of(table)} ({names}) SELECT {names} FROM {stage}")
+            into = f"{self.name_of(table)} ({names})"
+            moved = self.rows(f"INSERT INTO {into} SELECT {names} FROM {stage}")
+            self._expect(table, moved, self.written[table])
             self.sending = None
             self.run(f"DROP TABLE {stage}")
 

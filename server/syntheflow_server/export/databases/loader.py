@@ -80,7 +80,8 @@ class Loader(ABC):
         self.notes: list[str] = []
         self.sending: tuple[str, int] | None = None
         """The table whose rows are being sent, and the number of the first of them."""
-        self._written: dict[str, int] = dict.fromkeys(target.tables, 0)
+        self.written: dict[str, int] = dict.fromkeys(target.tables, 0)
+        """Rows by table that were sent, those of an earlier run too."""
         self._waiting: dict[str, _Waiting] = {}
         self._progress = Progress(self)
 
@@ -94,7 +95,7 @@ class Loader(ABC):
         """
         with self._ended_on_error():
             if self.load and self._progress.found():
-                self._written.update(self._progress.rows())
+                self.written.update(self._progress.rows())
                 self.after = self._progress.statements()
             else:
                 self._prepare()
@@ -102,7 +103,7 @@ class Loader(ABC):
                     self._progress.start(self.after)
                     self._commit()
             self._look_at_tables()
-        return dict(self._written)
+        return dict(self.written)
 
     def write(self, table: str, first_row: int, batch: pa.RecordBatch) -> None:
         """Take rows `first_row`, ... of the table; those that are there already are left out.
@@ -112,7 +113,7 @@ class Loader(ABC):
         """
         with self._ended_on_error():
             waiting = self._waiting.get(table)
-            expected = waiting.first + waiting.rows if waiting else self._written[table]
+            expected = waiting.first + waiting.rows if waiting else self.written[table]
             if first_row > expected:
                 raise ValueError(f"row {first_row} of {table!r} came where {expected} was due")
             batch = batch.slice(expected - first_row)
@@ -136,6 +137,7 @@ class Loader(ABC):
         with self._ended_on_error():
             for table in list(self._waiting):
                 self._send(table)
+            self._check_before()
             for statement in self.after:
                 self.run(statement)
             self._check()
@@ -147,7 +149,7 @@ class Loader(ABC):
             self._commit()
             self._conclude()
         self._close()
-        return Loaded(dict(self._written), tuple(dict.fromkeys(self.notes)))
+        return Loaded(dict(self.written), tuple(dict.fromkeys(self.notes)))
 
     def abort(self) -> None:
         """End the load: what is not committed is taken back. With a name, it can go on later."""
@@ -226,9 +228,9 @@ class Loader(ABC):
         self.sending = (table, waiting.first)
         self._insert(table, rows, waiting.first)
         self.sending = None
-        self._written[table] = waiting.first + waiting.rows
+        self.written[table] = waiting.first + waiting.rows
         if self.load:
-            self._progress.note(table, self._written[table])
+            self._progress.note(table, self.written[table])
             self._commit()
 
     def _check_keys(self) -> None:
@@ -294,6 +296,9 @@ class Loader(ABC):
     @abstractmethod
     def _unique(self, table: str) -> list[set[str]]:
         """Return the columns of each unique key of a table that is there."""
+
+    def _check_before(self) -> None:  # noqa: B027 - not all need it
+        """Check rows before the statements of `after`, where those commit them."""
 
     def _check(self) -> None:  # noqa: B027 - not all need it
         """Check what the database has not checked by itself."""

@@ -17,7 +17,7 @@ from syntheflow_server.export.base import Target
 from syntheflow_server.export.databases import faults
 from syntheflow_server.export.databases.loader import Loader
 from syntheflow_server.export.databases.mysql_rows import insert_values, load_lines
-from syntheflow_server.export.databases.references import Reference, references_of
+from syntheflow_server.export.databases.references import orphans, references_of
 from syntheflow_server.export.databases.slots import Slot
 from syntheflow_server.export.ddl import add_constraints, create_tables, quoted_name
 
@@ -232,23 +232,9 @@ class MysqlLoader(Loader):
         for reference in references_of(self, self._base):
             if ours.isdisjoint({reference.child, reference.parent}):
                 continue
-            if self.rows(self._orphans(reference)):
+            if self.rows(orphans(self, reference, "LIMIT 1")):
                 table = self.table_called(reference.child)
                 raise faults.broken(table, reference.name, "REFERENCE_BROKEN")
-
-    def _orphans(self, reference: Reference) -> str:
-        child = quoted_name(self.dialect, reference.child, self.namespace)
-        parent = quoted_name(self.dialect, reference.parent, self.namespace)
-        if reference.parent_base:
-            base = quoted_name(self.dialect, reference.parent_base)
-            parent = f"{base}.{quoted_name(self.dialect, reference.parent)}"
-        pairs = [(self.quoted(c), self.quoted(p)) for c, p in reference.columns]
-        on = " AND ".join(f"c.{c} = p.{p}" for c, p in pairs)
-        full = " AND ".join(f"c.{c} IS NOT NULL" for c, _ in pairs)
-        return (
-            f"SELECT 1 FROM {child} c LEFT JOIN {parent} p ON {on} "
-            f"WHERE {full} AND p.{pairs[0][1]} IS NULL LIMIT 1"
-        )
 
     def _unique(self, table: str) -> list[set[str]]:
         name = self.literal(self.label(table))

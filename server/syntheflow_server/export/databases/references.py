@@ -1,10 +1,13 @@
-"""References between tables as MySQL's catalogue tells them."""
+"""References between tables, as catalogues tell them, and rows that break them."""
 
 from __future__ import annotations
 
 # ruff: noqa: S608 - names are quoted, texts are literals: nothing of a user becomes SQL.
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from syntheflow_server.export.ddl import quoted_name
 
 if TYPE_CHECKING:
     from syntheflow_server.export.databases.loader import Loader
@@ -33,9 +36,30 @@ def references_of(loader: Loader, base: str) -> list[Reference]:
         f"WHERE table_schema = {base} AND referenced_table_name IS NOT NULL "
         "ORDER BY table_name, constraint_name, ordinal_position"
     )
+    return gathered(found)
+
+
+def gathered(found: Iterable[tuple[object, ...]]) -> list[Reference]:
+    """Return references from rows of name, child, parent, its database, and a pair of columns."""
     made: dict[tuple[str, str], Reference] = {}
     for name, child, parent, parent_base, column, above in found:
         reference = Reference(str(name), str(child), str(parent), str(parent_base or ""))
         kept = made.setdefault((reference.child, reference.name), reference)
         kept.columns.append((str(column), str(above)))
     return list(made.values())
+
+
+def orphans(loader: Loader, reference: Reference, limit: str) -> str:
+    """Return a query that finds a row whose parent is not there."""
+
+    def named(base: str, table: str) -> str:
+        return quoted_name(loader.dialect, table, base or loader.namespace)
+
+    pairs = [(loader.quoted(child), loader.quoted(parent)) for child, parent in reference.columns]
+    on = " AND ".join(f"c.{child} = p.{parent}" for child, parent in pairs)
+    full = " AND ".join(f"c.{child} IS NOT NULL" for child, _ in pairs)
+    return (
+        f"SELECT 1 FROM {named('', reference.child)} c "
+        f"LEFT JOIN {named(reference.parent_base, reference.parent)} p ON {on} "
+        f"WHERE {full} AND p.{pairs[0][1]} IS NULL {limit}"
+    )
