@@ -33,6 +33,18 @@ class TableSource(Protocol):
         ...
 
 
+class StoredSource(TableSource, Protocol):
+    """A table that knows more of its columns than it must read for it."""
+
+    def nulls(self, name: str) -> int:
+        """Return how many values of a column are missing; KeyError if there is none."""
+        ...
+
+    def is_stored_as(self, name: str, kind: pa.DataType) -> bool:
+        """Tell whether the values of a column need no cast to be of `kind`."""
+        ...
+
+
 class MemoryTable:
     """A TableSource over an Arrow table in memory."""
 
@@ -47,6 +59,14 @@ class MemoryTable:
     def column(self, name: str) -> pa.ChunkedArray:
         """Return all values of a column, in row order; KeyError if there is none."""
         return self._table.column(name)
+
+    def nulls(self, name: str) -> int:
+        """See `StoredSource.nulls`."""
+        return int(self._table.column(name).null_count)
+
+    def is_stored_as(self, name: str, kind: pa.DataType) -> bool:
+        """See `StoredSource.is_stored_as`."""
+        return bool(self._table.column(name).type == kind)
 
     @property
     def parts(self) -> tuple[range, ...]:
@@ -70,3 +90,6 @@ def one_array(values: pa.ChunkedArray) -> pa.Array:
 
 Tables = Mapping[str, TableSource]
 """The tables of a dataset by name."""
+
+StoredTables = Mapping[str, StoredSource]
+"""Tables whose columns are known from where they are stored."""

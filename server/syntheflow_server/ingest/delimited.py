@@ -17,9 +17,15 @@ from syntheflow_server.ingest.careful import Rejects, ragged, stage_carefully
 from syntheflow_server.ingest.convert import write_planned
 from syntheflow_server.ingest.dialect import Dialect, find_dialect
 from syntheflow_server.ingest.duck import connection, file_literal, one_row
-from syntheflow_server.ingest.fast import is_plain, stage_fast
+from syntheflow_server.ingest.fast import is_plain, read_statement, stage_fast
 from syntheflow_server.ingest.guess import plan_columns
 from syntheflow_server.ingest.misfits import Misfits, type_rules
+from syntheflow_server.ingest.one_pass import (
+    LINE_BYTES,
+    is_worth_it,
+    write_in_one_pass,
+    write_sample,
+)
 from syntheflow_server.ingest.plain_text import PlainText, plain_text
 from syntheflow_server.ingest.sample import sample_text
 from syntheflow_server.ingest.settings import check_options, check_types, settings_used
@@ -27,6 +33,7 @@ from syntheflow_server.ingest.tables import (
     IngestedTable,
     bad_file,
     check_column_names,
+    placed,
 )
 from syntheflow_server.ingest.workshop import workshop
 
@@ -43,6 +50,10 @@ def read_delimited(
     check_options(options, table)
     lenient = options.on_bad_row is not OnBadRow.FAIL
     with workshop(out) as work:
+        if is_worth_it(path, options):
+            made = _read_at_once(path, file_name, table, out, options, work)
+            if made is not None:
+                return (made,)
         text = plain_text(path, table=table, work=work, encoding=options.encoding, lenient=lenient)
         dialect = _dialect(text.path, options, table)
         names, notes = _column_names(dialect)
@@ -65,6 +76,36 @@ def read_delimited(
             )
             used = settings_used(options, dialect, text.encoding, [plan for _, plan in chosen])
             return (replace(made, read_as=used, rejected=rejects.total),)
+
+
+def _read_at_once(
+    path: Path, file_name: str, table: str, out: Path, options: ReadOptions, work: Path
+) -> IngestedTable | None:
+    """Read a large file by what a sample tells; None if it must be examined whole."""
+    sample = work / "sample"
+    if not write_sample(path, sample):
+        return None
+    dialect = _dialect(path, options, table)
+    names, notes = _column_names(dialect)
+    check_column_names(table, names)
+    if notes or not is_plain(path, dialect):
+        return None
+    with connection(work) as con:
+        staged, made = work / "sample.parquet", work / "table.parquet"
+        if not stage_fast(con, sample, dialect, staged):
+            return None
+        rules = type_rules(options, names, trim=dialect.blank_after)
+        source = f"read_parquet({file_literal(staged)})"
+        plans = plan_columns(con, source, names, rules, whole=False)
+        columns = [(f"c{i}", *one) for i, one in enumerate(zip(names, plans, strict=True))]
+        texts = read_statement(path, dialect, LINE_BYTES)
+        rows = write_in_one_pass(con, texts, columns, made)
+    if rows is None:
+        return None
+    text = PlainText(path, "utf-8")
+    findings = [_describe(dialect, text), *(note for plan in plans for note in plan.findings)]
+    used = settings_used(options, dialect, text.encoding, plans)
+    return replace(placed(made, out, table, rows, file_name, findings), read_as=used)
 
 
 def _dialect(path: Path, options: ReadOptions, table: str) -> Dialect:

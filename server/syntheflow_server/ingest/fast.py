@@ -61,6 +61,13 @@ def stage_fast(con: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect, sta
 
 
 def _copy_statement(path: Path, dialect: Dialect, staged: Path) -> str:
+    source = read_statement(path, dialect, _LINE_BYTES)
+    target = quoted(str(staged))
+    return f"COPY (SELECT * FROM {source}) TO {target} (FORMAT parquet, COMPRESSION snappy)"
+
+
+def read_statement(path: Path, dialect: Dialect, line_bytes: int) -> str:
+    """Return SQL for the texts c0, c1, ... of the file, whose lines are so long at most."""
     marks = dialect.marks
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(dialect.columns))
     options = {
@@ -71,9 +78,7 @@ def _copy_statement(path: Path, dialect: Dialect, staged: Path) -> str:
         "escape": quoted(marks.escape if marks.quote else ""),
         "columns": f"{{{columns}}}",
         "allow_quoted_nulls": "false",
-        "max_line_size": str(_LINE_BYTES),
+        "max_line_size": str(line_bytes),
     }
     listed = ", ".join(f"{key} = {value}" for key, value in options.items())
-    source = f"read_csv({file_literal(path)}, {listed})"
-    target = quoted(str(staged))
-    return f"COPY (SELECT * FROM {source}) TO {target} (FORMAT parquet, COMPRESSION snappy)"
+    return f"read_csv({file_literal(path)}, {listed})"

@@ -47,7 +47,9 @@ class ColumnPlan:
 
     `misfit` is SQL that is true for texts that are no value of the type; it is empty
     unless the type was said. `reads` are settings of ReadOptions that were used, `missing`
-    the markers read as missing, `kept` those that stayed values.
+    the markers read as missing, `kept` those that stayed values. `kind` is the reading, None
+    for text. What a sample of the rows cannot settle: with `unsure` another kind may prove
+    right over all of them, with `no_gaps` it does if a value is missing.
     """
 
     expression: str
@@ -57,6 +59,9 @@ class ColumnPlan:
     reads: tuple[tuple[str, str], ...] = ()
     missing: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
+    kind: Kind | None = None
+    unsure: bool = False
+    no_gaps: bool = False
 
 
 @dataclass(slots=True)
@@ -73,19 +78,27 @@ class _Measured:
     almost: tuple[Kind, int] | None = None
     misfits: dict[Kind, int] = field(default_factory=dict)
     wide: bool = False
+    counted: bool = True
 
 
 def plan_columns(
-    con: duckdb.DuckDBPyConnection, source: str, names: Sequence[str], rules: Sequence[Rules]
+    con: duckdb.DuckDBPyConnection,
+    source: str,
+    names: Sequence[str],
+    rules: Sequence[Rules],
+    *,
+    whole: bool = True,
 ) -> list[ColumnPlan]:
     """Return a plan for each column c0, c1, ... of `source` (SQL), guessed by its rules.
 
-    `names` are for the findings.
+    `names` are for the findings, which count values only if `source` is the `whole`.
     """
     measured: list[_Measured] = []
     for part, columns in _parts(con, source, range(len(names))):
         measured += [_measure(con, part, f"c{i}", names[i], rules[i]) for i in columns]
     families = {kind.family for column in measured for kind in column.evident if kind.family}
+    for column in measured:
+        column.counted = whole
     plans: list[ColumnPlan] = []
     for part, columns in _parts(con, source, range(len(names))):
         plans += [_plan(con, part, measured[i], families, rules[i]) for i in columns]
@@ -201,12 +214,19 @@ def _plan(
 ) -> ColumnPlan:
     if rules.must:
         return _said(found, families)
+    passed: list[Kind] = []
     for kind in found.fits:
         if kind.arrow == pa.float64() and found.wide:
             break  # integers beyond 64 bits lose digits as floats
         if _is_sure(kind, found, families):
-            return _typed(kind, found)
-    return _text(con, source, found, rules)
+            gaps = [other for other in passed if other.needs_missing]
+            leans = bool(kind.family) and kind not in found.evident
+            plan = _typed(kind, found)
+            return replace(plan, unsure=leans or passed != gaps, no_gaps=bool(gaps))
+        passed.append(kind)
+    plan = _text(con, source, found, rules)
+    unsure = bool(passed) or found.wide or not found.filled or bool(plan.kept)
+    return replace(plan, unsure=unsure)
 
 
 def _is_sure(kind: Kind, found: _Measured, families: set[str]) -> bool:
@@ -235,10 +255,11 @@ def _is_thousand(kind: Kind, found: _Measured, families: set[str]) -> bool:
 def _typed(kind: Kind, found: _Measured) -> ColumnPlan:
     bare = _bare(found.column, tuple(found.seen))
     notes = [kind.note] if kind.note else []
-    notes += _missing_notes(found.seen, tuple(found.seen))
+    notes += _missing_notes(found, tuple(found.seen))
     value = kind.value.replace("{v}", f"({bare})")
     findings = tuple(f"column {found.name!r}: {note}" for note in notes)
-    return ColumnPlan(value, kind.arrow, findings, reads=kind.reads, missing=tuple(found.seen))
+    missing = tuple(found.seen)
+    return ColumnPlan(value, kind.arrow, findings, reads=kind.reads, missing=missing, kind=kind)
 
 
 def _said(found: _Measured, families: set[str]) -> ColumnPlan:
@@ -264,14 +285,15 @@ def _text(
         missing = tuple(marker for marker in found.seen if marker)
     elif found.seen:
         missing = missing_in_text(con, source, found.column, found.seen)
-    notes = _missing_notes(found.seen, missing)
+    notes = _missing_notes(found, missing)
     if not rules.kinds:
         pass  # text was said
     elif found.wide and found.filled:
         notes.append("integers beyond 64 bits kept as text")
     elif found.almost and found.almost[1] * 20 <= found.filled:
         kind, misfits = found.almost
-        notes.append(f"kept as text: {misfits} values do not fit {kind.arrow}")
+        amount = misfits if found.counted else "some"
+        notes.append(f"kept as text: {amount} values do not fit {kind.arrow}")
     elif found.fits and any(kind.evidence for kind in found.fits):
         notes.append("kept as text: the order of day and month, or the comma, is not evident")
     value = _bare(found.column, missing) if rules.trim else _cased(found.column, missing)
@@ -293,6 +315,7 @@ def _cased(column: str, missing: tuple[str, ...], kept: str = "") -> str:
     return f"CASE WHEN trim({column}) IN ({listed}) THEN NULL ELSE {kept} END"
 
 
-def _missing_notes(seen: dict[str, int], missing: tuple[str, ...]) -> list[str]:
-    named = [f"{marker!r} ({seen[marker]})" for marker in missing if marker]
+def _missing_notes(found: _Measured, missing: tuple[str, ...]) -> list[str]:
+    count = found.seen if found.counted else {}
+    named = [f"{m!r} ({count[m]})" if m in count else repr(m) for m in missing if m]
     return [f"{', '.join(named)} read as missing"] if named else []

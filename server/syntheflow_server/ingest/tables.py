@@ -50,15 +50,9 @@ class TableWriter:
     """Writes one table's batches into `out`; leaves no file behind if the body fails."""
 
     def __init__(self, out: Path, table: str, schema: pa.Schema) -> None:
-        self.table = checked_table_name(table)
+        self.table = table
         check_column_names(table, schema.names)
-        self.path = parquet_path(out, table)
-        if self.path.exists():
-            raise bad_file(
-                table,
-                "this dataset has a table of that name already; give each file its own table name",
-                reason="TABLE_REPEATED",
-            )
+        self.path = _free_path(out, table)
         self.rows = 0
         self._writer = pq.ParquetWriter(self.path, schema, compression="zstd")
         self._waiting: list[pa.RecordBatch] = []
@@ -98,6 +92,26 @@ class TableWriter:
             table = pa.Table.from_batches(self._waiting)
             self._writer.write_table(table, row_group_size=GROUP_ROWS)
         self._waiting, self._waiting_rows = [], 0
+
+
+def placed(
+    made: Path, out: Path, table: str, rows: int, file_name: str, findings: Iterable[str]
+) -> IngestedTable:
+    """Move a Parquet file that was written elsewhere on the disk to its place in `out`."""
+    path = _free_path(out, table)
+    made.rename(path)
+    return IngestedTable(table, rows, path.stat().st_size, path, file_name, tuple(findings))
+
+
+def _free_path(out: Path, table: str) -> Path:
+    path = parquet_path(out, checked_table_name(table))
+    if path.exists():
+        raise bad_file(
+            table,
+            "this dataset has a table of that name already; give each file its own table name",
+            reason="TABLE_REPEATED",
+        )
+    return path
 
 
 def parquet_path(out: Path, table: str) -> Path:

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.domain.schema import Column, ForeignKey, Schema, SemanticType, Table
-from syntheflow_server.domain.tables import Tables, TableSource
+from syntheflow_server.domain.tables import StoredSource, StoredTables
+from syntheflow_server.schema.fingerprints import Fingerprints
 from syntheflow_server.schema.rows import column_codes, orphans, repeated_rows
 
 _STORED: Mapping[SemanticType, tuple[str, ...]] = {
@@ -39,7 +40,7 @@ class Finding:
     count: int
 
 
-def check(schema: Schema, tables: Tables) -> tuple[Finding, ...]:
+def check(schema: Schema, tables: StoredTables) -> tuple[Finding, ...]:
     """Check `schema` against `tables`; return what is allowed but worth knowing (orphans).
 
     Raises InvalidArgumentError with one violation per broken rule: tables and columns
@@ -66,7 +67,7 @@ def check(schema: Schema, tables: Tables) -> tuple[Finding, ...]:
     return tuple(_findings(schema, tables))
 
 
-def _missing(schema: Schema, tables: Tables) -> Iterator[Violation]:
+def _missing(schema: Schema, tables: StoredTables) -> Iterator[Violation]:
     for name in schema.table_names:
         if name not in tables:
             rule = f"table {name!r} is not in the data"
@@ -77,15 +78,14 @@ def _missing(schema: Schema, tables: Tables) -> Iterator[Violation]:
             yield Violation(field="tables", table=name, rule=rule)
 
 
-def _column_faults(table: Table, source: TableSource) -> Iterator[Violation]:
+def _column_faults(table: Table, source: StoredSource) -> Iterator[Violation]:
     for column in table.columns:
         needed = _STORED.get(column.semantic_type, ())
         if needed and not column.type.startswith(needed):
             rule = f"{column.semantic_type} needs one of the types {', '.join(needed)}"
             yield _fault("semantic_type", table, column, rule)
         try:
-            values = source.column(column.name)
-            cast = values if values.type == column.arrow else pc.cast(values, column.arrow)
+            nulls = _missing_values(source, column)
         except KeyError:
             yield _fault("columns", table, column, "the column is not in the data")
             continue
@@ -96,12 +96,21 @@ def _column_faults(table: Table, source: TableSource) -> Iterator[Violation]:
             rule = f"its values cannot be read as {column.type}"
             yield _fault("type", table, column, rule)
             continue
-        if cast.null_count and not column.nullable:
-            rule = f"{cast.null_count:,} values are missing, but it is declared not nullable"
+        if nulls and not column.nullable:
+            rule = f"{nulls:,} values are missing, but it is declared not nullable"
             yield _fault("nullable", table, column, rule)
 
 
-def _key_faults(table: Table, source: TableSource) -> Iterator[Violation]:
+def _missing_values(source: StoredSource, column: Column) -> int:
+    """Count missing values; reads them only where their type must be proved."""
+    if source.is_stored_as(column.name, column.arrow):
+        return source.nulls(column.name)
+    values = source.column(column.name)
+    cast = values if values.type == column.arrow else pc.cast(values, column.arrow)
+    return int(cast.null_count)
+
+
+def _key_faults(table: Table, source: StoredSource) -> Iterator[Violation]:
     if not table.primary_key:
         return
     if len(set(table.primary_key)) < len(table.primary_key):
@@ -111,7 +120,7 @@ def _key_faults(table: Table, source: TableSource) -> Iterator[Violation]:
     for column in columns:
         if column.type in _NO_KEYS:
             yield _fault("primary_key", table, column, f"a {column.type} cannot be a key")
-        nulls = source.column(column.name).null_count
+        nulls = source.nulls(column.name)
         if nulls:
             rule = f"{nulls:,} values of the primary key are missing"
             yield _fault("primary_key", table, column, rule)
@@ -122,7 +131,7 @@ def _key_faults(table: Table, source: TableSource) -> Iterator[Violation]:
         yield _table_fault("primary_key", table.name, rule)
 
 
-def _reference_faults(schema: Schema, key: ForeignKey, tables: Tables) -> Iterator[Violation]:
+def _reference_faults(schema: Schema, key: ForeignKey, tables: StoredTables) -> Iterator[Violation]:
     child, parent = schema.table(key.child_table), schema.table(key.parent_table)
     for ours, theirs in zip(key.child_columns, key.parent_columns, strict=True):
         left, right = child.column(ours), parent.column(theirs)
@@ -142,8 +151,10 @@ def _reference_faults(schema: Schema, key: ForeignKey, tables: Tables) -> Iterat
             yield _table_fault("foreign_keys", child.name, rule)
 
 
-def _repeats(source: TableSource, names: tuple[str, ...]) -> int:
+def _repeats(source: StoredSource, names: tuple[str, ...]) -> int:
     """Return how many rows repeat an earlier row's values; rows with a missing value never do."""
+    if len(names) == 1:
+        return Fingerprints(source, names[0]).repeats()
     codes = [column_codes(source.column(name)) for name in names]
     present = codes[0] >= 0
     for part in codes[1:]:
@@ -151,7 +162,7 @@ def _repeats(source: TableSource, names: tuple[str, ...]) -> int:
     return repeated_rows([part[present] for part in codes])
 
 
-def _findings(schema: Schema, tables: Tables) -> Iterator[Finding]:
+def _findings(schema: Schema, tables: StoredTables) -> Iterator[Finding]:
     for key in schema.foreign_keys:
         child, parent = tables[key.child_table], tables[key.parent_table]
         total, lost = orphans(child, key.child_columns, parent, key.parent_columns)

@@ -9,14 +9,14 @@ import pyarrow as pa
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.domain.hints import ColumnHint, SchemaHint, TableHint
 from syntheflow_server.domain.schema import Column, ForeignKey, Schema, SemanticType, Table
-from syntheflow_server.domain.tables import Tables
+from syntheflow_server.domain.tables import StoredTables
 from syntheflow_server.schema.keys import composite_key, is_junction, single_key
 from syntheflow_server.schema.profile import TableProfile
 from syntheflow_server.schema.relations import composite_references, single_references
 from syntheflow_server.schema.types import semantic_type, type_name
 
 
-def infer(tables: Tables, types: Mapping[str, pa.Schema], hint: SchemaHint | None) -> Schema:
+def infer(tables: StoredTables, types: Mapping[str, pa.Schema], hint: SchemaHint | None) -> Schema:
     """Return the schema of `tables`, whose stored Arrow schemas are `types`.
 
     What `hint` says is taken as it is; the rest is inferred. Raises InvalidArgumentError

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import combinations
 
+import pyarrow as pa
+
 from syntheflow_server.domain.schema import ForeignKey
 from syntheflow_server.schema.names import (
     is_generic,
@@ -165,6 +167,7 @@ class _Search:
     def __init__(self, table: TableProfile) -> None:
         self._table = table
         self._codes: dict[str, Codes] = {}
+        self._heads: dict[str, Codes] = {}
 
     def is_key(self, columns: tuple[ColumnProfile, ...]) -> bool:
         """Tell whether the columns together are unique."""
@@ -173,10 +176,18 @@ class _Search:
             room *= max(1, column.distinct)
         if room < self._table.rows:
             return False
-        codes = [self._codes_of(column.name) for column in columns]
-        if repeated_rows([part[:_PROBE_ROWS] for part in codes]):
-            return False
-        return repeated_rows(codes) == 0
+        first = self._table.source.parts[:1]
+        if first and len(columns) > 1 and len(first[0]) < self._table.rows:
+            heads = [self._head_of(column.name) for column in columns]
+            if repeated_rows(heads):
+                return False
+        return repeated_rows([self._codes_of(column.name) for column in columns]) == 0
+
+    def _head_of(self, name: str) -> Codes:
+        if name not in self._heads:
+            head = self._table.source.part(name, 0)[:_PROBE_ROWS]
+            self._heads[name] = column_codes(pa.chunked_array([head]))
+        return self._heads[name]
 
     def _codes_of(self, name: str) -> Codes:
         if name not in self._codes:

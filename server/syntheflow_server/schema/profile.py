@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syntheflow_server.domain.tables import TableSource
+from syntheflow_server.domain.tables import StoredSource
+from syntheflow_server.schema.fingerprints import Fingerprints, Spread, spread
 from syntheflow_server.schema.names import template
 
 _SHAPE_SAMPLE = 4_000
@@ -19,6 +20,11 @@ _TEMPLATE_LENGTH = 200
 _COVERED = 0.9
 _TELLING = 0.3
 _FEW_LENGTHS = 3
+LARGE = 2_000_000
+"""Rows above which a table is not looked at whole."""
+_SAMPLE_PARTS = 8
+_FEW = 0.02
+_SPREAD_ROWS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,10 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:
-    """Counts of one column; `rare_share` is the share of rows whose value has 1 or 2 rows."""
+    """Counts of one column; `rare_share` is the share of rows whose value has 1 or 2 rows.
+
+    In tables above LARGE rows all but `rows`, `nulls` and `unique` are estimates.
+    """
 
     name: str
     kind: pa.DataType
@@ -73,7 +82,7 @@ class ColumnProfile:
 class TableProfile:
     """The profiles of a table's columns; the data behind them are read when asked for."""
 
-    def __init__(self, name: str, source: TableSource, schema: pa.Schema) -> None:
+    def __init__(self, name: str, source: StoredSource, schema: pa.Schema) -> None:
         self.name = name
         self.source = source
         self.rows = source.num_rows
@@ -89,9 +98,11 @@ class TableProfile:
 
 
 def profile_column(
-    source: TableSource, name: str, kind: pa.DataType, position: int
+    source: StoredSource, name: str, kind: pa.DataType, position: int
 ) -> ColumnProfile:
-    """Look at all values of a column once."""
+    """Look at the values of a column: at all of them, or in tables above LARGE at enough."""
+    if source.num_rows > LARGE:
+        return _profile_large(source, name, kind, position)
     values = source.column(name)
     nulls = int(values.null_count)
     present = values.drop_null() if nulls else values
@@ -116,6 +127,63 @@ def profile_column(
         sequential=sequential,
         shape=_shape(unique_values) if pa.types.is_string(kind) else None,
     )
+
+
+def _profile_large(
+    source: StoredSource, name: str, kind: pa.DataType, position: int
+) -> ColumnProfile:
+    """Estimate in bounded memory how values repeat; nulls and uniqueness are exact.
+
+    Parts from all over the table tell columns of few values; of the others all rows of
+    some values are looked at.
+    """
+    nulls, rows = source.nulls(name), source.num_rows
+    step = max(1, len(source.parts) // _SAMPLE_PARTS)
+    taken = [source.part(name, number) for number in range(0, len(source.parts), step)]
+    present = pa.chunked_array([part.drop_null() for part in taken], type=kind)
+    counted = present.value_counts()
+    counts = counted.field("counts").to_numpy(zero_copy_only=False)
+    unique_values = counted.field("values")
+    shares = counts / max(1, len(present))
+    few = len(counts) <= _FEW * len(present)
+    distinct = len(counts) + int((counts == 1).sum())
+    rare, collision = float(shares[counts < 3].sum()), float(np.square(shares).sum())
+    found = Spread(distinct, rare, collision, repeats=True)
+    ascends = not few and pa.types.is_integer(kind) and Fingerprints(source, name).ascend()
+    if ascends:
+        found = Spread(rows, 1.0, 1.0 / rows, repeats=False)
+    elif not few and not pa.types.is_floating(kind):
+        found = spread(source, name, max(1, rows // _SPREAD_ROWS))
+    filled = rows - nulls
+    if found.repeats:
+        distinct = min(found.distinct, filled - 1)
+    else:
+        distinct = filled - (0 if ascends else Fingerprints(source, name).repeats())
+    return ColumnProfile(
+        name=name,
+        kind=kind,
+        position=position,
+        rows=rows,
+        nulls=nulls,
+        distinct=distinct,
+        rare_share=found.rare_share,
+        collision=found.collision,
+        sequential=pa.types.is_integer(kind)
+        and not found.repeats
+        and _is_dense(source, name, distinct),
+        shape=_shape(unique_values) if pa.types.is_string(kind) else None,
+    )
+
+
+def _is_dense(source: StoredSource, name: str, distinct: int) -> bool:
+    """Tell whether so many different integers leave no gap between the least and the largest."""
+    low, high = None, None
+    for number in range(len(source.parts)):
+        ends = pc.min_max(source.part(name, number)).as_py()
+        if ends["min"] is not None:
+            low = ends["min"] if low is None else min(low, ends["min"])
+            high = ends["max"] if high is None else max(high, ends["max"])
+    return low is not None and high is not None and high - low + 1 == distinct
 
 
 def _shape(distinct: pa.Array) -> Shape:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from syntheflow_server.domain.tables import TableSource
+from syntheflow_server.domain.tables import StoredSource
 
 Codes = npt.NDArray[np.int64]
 _ROOM = 1 << 62
@@ -42,9 +42,9 @@ def repeated_rows(columns: Sequence[Codes]) -> int:
 
 
 def orphans(
-    child: TableSource,
+    child: StoredSource,
     child_columns: Sequence[str],
-    parent: TableSource,
+    parent: StoredSource,
     parent_columns: Sequence[str],
 ) -> tuple[int, int]:
     """Return (rows that refer, rows among them whose tuple is no row of the parent).
@@ -52,19 +52,30 @@ def orphans(
     A row refers if none of its columns is null. Values are compared after casting the
     child's to the parent's type; what cannot be cast matches nothing.
     """
+    if len(child_columns) == 1:
+        return _single_orphans(child, child_columns[0], parent.column(parent_columns[0]))
     pairs = list(zip(child_columns, parent_columns, strict=True))
     coded = [_against(child.column(c), parent.column(p)) for c, p in pairs]
     refers = np.logical_and.reduce([present for _, present, _ in coded])
     known = np.logical_and.reduce([codes >= 0 for codes, _, _ in coded])
-    if len(coded) > 1:
-        ours = [codes[refers & known] for codes, _, _ in coded]
-        theirs = [codes for _, _, codes in coded]
-        both = combined([np.concatenate(pair) for pair in zip(ours, theirs, strict=True)])
-        count = len(ours[0])
-        found = int(np.isin(both[:count], both[count:]).sum())
-    else:
-        found = int((refers & known).sum())
+    ours = [codes[refers & known] for codes, _, _ in coded]
+    theirs = [codes for _, _, codes in coded]
+    both = combined([np.concatenate(pair) for pair in zip(ours, theirs, strict=True)])
+    count = len(ours[0])
+    found = int(np.isin(both[:count], both[count:]).sum())
     total = int(refers.sum())
+    return total, total - found
+
+
+def _single_orphans(child: StoredSource, name: str, parent: pa.ChunkedArray) -> tuple[int, int]:
+    known = parent.unique().drop_null()
+    total = found = 0
+    for number in range(len(child.parts)):
+        values = child.part(name, number)
+        total += len(values) - values.null_count
+        if values.type != known.type:
+            values = pc.cast(values, known.type, safe=False)
+        found += int(pc.sum(pc.is_in(values, value_set=known, skip_nulls=True)).as_py() or 0)
     return total, total - found
 
 

@@ -34,7 +34,9 @@ class StoredTable:
 
     def __init__(self, path: Path, table: Table | None = None) -> None:
         self._path, self._table = path, table
+        self._metadata: pq.FileMetaData | None = None
         with self._opened() as file:
+            self._metadata = file.metadata
             self._rows = int(file.metadata.num_rows)
             self._schema: pa.Schema = file.schema_arrow
             groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
@@ -56,6 +58,20 @@ class StoredTable:
         with self._opened() as file:
             values = file.reader.read_column(self._leaf(name))
         return values if self._table is None else _cast(values, self._table, name)
+
+    def nulls(self, name: str) -> int:
+        """Return how many values of a column are missing, as the file's statistics say."""
+        leaf = self._leaf(name)
+        with self._opened() as file:
+            groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+            found = [group.column(leaf).statistics for group in groups]
+        if all(one is not None and one.has_null_count for one in found):
+            return int(sum(one.null_count for one in found))
+        return sum(self.part(name, number).null_count for number in range(len(self._parts)))
+
+    def is_stored_as(self, name: str, kind: pa.DataType) -> bool:
+        """Tell whether the values of a column need no cast to be of `kind`."""
+        return bool(self._schema.field(self._leaf(name)).type == kind)
 
     @property
     def parts(self) -> tuple[range, ...]:
@@ -82,7 +98,10 @@ class StoredTable:
 
     def _opened(self, *, mapped: bool = True) -> pq.ParquetFile:
         try:
-            return pq.ParquetFile(self._path, memory_map=mapped, pre_buffer=False)
+            # Reading the metadata of many row groups anew takes longer than one of them.
+            return pq.ParquetFile(
+                self._path, metadata=self._metadata, memory_map=mapped, pre_buffer=False
+            )
         except (OSError, pa.ArrowInvalid) as error:
             table = table_of(self._path)
             raise DataLossError(
