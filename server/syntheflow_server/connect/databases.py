@@ -77,10 +77,13 @@ class Database:
             hide_parameters=True,
         )
 
-    def connect(self) -> Any:
-        """Open a connection of the dialect's DB-API driver; DuckDB's own for DuckDB."""
+    def connect(self, *, reading: bool = False) -> Any:
+        """Open a connection of the dialect's DB-API driver; DuckDB's own for DuckDB.
+
+        With `reading` files are opened so that nothing can change in them.
+        """
         with self.guarded("connect"):
-            return _CONNECT[self.dialect](self.address)
+            return _CONNECT[self.dialect](self.address, reading)
 
     def connect_columnar(self) -> Any:
         """Open an ADBC connection (PostgreSQL only), which moves rows as Arrow batches."""
@@ -143,7 +146,11 @@ def _timeout(address: Address) -> int:
 def _socket(address: Address) -> socket.socket:
     """Connect to the address that was checked, not to what the name may mean by now."""
     place = address.place
-    made = socket.create_connection((address.ip or place.host, place.port), _timeout(address))
+    try:
+        made = socket.create_connection((address.ip or place.host, place.port), _timeout(address))
+    except OSError as error:
+        # Other errors of the system, such as a full disk, are not the database's.
+        raise ConnectionError(error.errno, "no connection") from error
     made.settimeout(None)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return made
@@ -176,7 +183,7 @@ def _libpq_url(address: Address) -> str:
     return f"postgresql://{login}@/{quote(place.name, safe='')}?{query}"
 
 
-def _postgresql(address: Address) -> Any:
+def _postgresql(address: Address, _reading: bool) -> Any:  # noqa: FBT001 - of a table of functions
     import pg8000.dbapi
 
     mode = address.options.get("sslmode", "prefer")
@@ -197,7 +204,7 @@ def _postgresql(address: Address) -> Any:
         raise
 
 
-def _mysql(address: Address) -> Any:
+def _mysql(address: Address, _reading: bool) -> Any:  # noqa: FBT001 - of a table of functions
     from syntheflow_server.connect.mysql_rows import RowsConnection
 
     mode = address.options.get("sslmode", "prefer")
@@ -218,22 +225,23 @@ def _mysql(address: Address) -> Any:
     return connection
 
 
-def _sqlite(address: Address) -> Any:
+def _sqlite(address: Address, reading: bool) -> Any:  # noqa: FBT001 - as above
     assert address.path is not None
+    file = f"file:{quote(str(address.path))}?mode={'ro' if reading else 'rwc'}"
     # Transactions are begun and ended by the caller's own words.
-    return sqlite3.connect(str(address.path), isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(file, uri=True, isolation_level=None, check_same_thread=False)
 
 
-def _duckdb(address: Address) -> Any:
+def _duckdb(address: Address, reading: bool) -> Any:  # noqa: FBT001 - as above
     import duckdb
 
     assert address.path is not None
     # A file may not make the server read other files.
     safe = {"enable_external_access": "false", "autoinstall_known_extensions": "false"}
-    return duckdb.connect(str(address.path), config=safe)
+    return duckdb.connect(str(address.path), read_only=reading, config=safe)
 
 
-def _mssql(address: Address) -> Any:
+def _mssql(address: Address, _reading: bool) -> Any:  # noqa: FBT001 - of a table of functions
     import pymssql
 
     return pymssql.connect(
@@ -248,7 +256,7 @@ def _mssql(address: Address) -> Any:
     )
 
 
-def _oracle(address: Address) -> Any:
+def _oracle(address: Address, _reading: bool) -> Any:  # noqa: FBT001 - of a table of functions
     import oracledb
 
     return oracledb.connect(
@@ -261,7 +269,7 @@ def _oracle(address: Address) -> Any:
     )
 
 
-_CONNECT: Mapping[Dialect, Callable[[Address], Any]] = MappingProxyType(
+_CONNECT: Mapping[Dialect, Callable[[Address, bool], Any]] = MappingProxyType(
     {
         Dialect.POSTGRESQL: _postgresql,
         Dialect.MYSQL: _mysql,

@@ -131,7 +131,12 @@ class _Fault:
 
 def driver_errors() -> tuple[type[Exception], ...]:
     """Return the base errors of all drivers that have been imported."""
-    found: list[type[Exception]] = [sqlite3.Error, sqlalchemy.exc.SQLAlchemyError, OSError]
+    found: list[type[Exception]] = [
+        sqlite3.Error,
+        sqlalchemy.exc.SQLAlchemyError,
+        ConnectionError,
+        TimeoutError,
+    ]
     for name in _DRIVERS:
         module = sys.modules.get(f"{name}.dbapi") or sys.modules.get(name)
         if module is not None and isinstance(error := getattr(module, "Error", None), type):
