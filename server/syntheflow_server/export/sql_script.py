@@ -100,7 +100,7 @@ class SqlEncoder(Encoder):
         dialect = target.options.dialect
         _check(target)
         statements = create_tables(target.schema, target.tables, dialect)
-        text = _BEFORE[dialect] + _script(statements, dialect)
+        text = f"-- Dialect: {dialect}\n{_BEFORE[dialect]}{_script(statements, dialect)}"
         if _rows_wait(target):
             text += "".join(
                 f"CREATE TEMP TABLE {_waiting_name(table)} AS "

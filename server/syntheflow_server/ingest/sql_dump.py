@@ -47,6 +47,8 @@ _DELIMITER = re.compile(r"DELIMITER[^\S\n]+(\S+)[^\S\n]*\r?\n", re.IGNORECASE)
 _END_OF_DELIMITER = re.compile(r"^DELIMITER[^\S\n]+;[^\S\n]*\r?$", re.IGNORECASE | re.MULTILINE)
 _GO = re.compile(r"^GO\b[^\S\n]*\r?$", re.IGNORECASE | re.MULTILINE)
 _END = re.compile(r"\bEND\s*;", re.IGNORECASE)
+_SAID = re.compile(rf"-- Dialect: ({'|'.join(Dialect)})\n")
+"""First line of the scripts that our own writer makes."""
 _SIGNS = [
     (Dialect.POSTGRESQL, r"PostgreSQL database dump|\bFROM stdin\b|::\w|\bpg_catalog\b"),
     (Dialect.MYSQL, r"(?:MySQL|MariaDB) dump|\bENGINE\s*=|AUTO_INCREMENT|phpMyAdmin|`"),
@@ -113,6 +115,8 @@ def _dialect(path: Path) -> Dialect:
     """Tell the dialect by the signs in the script's beginning; PostgreSQL where none is."""
     with path.open(encoding="utf-8-sig") as file:
         sample = file.read(_LOOK)
+    if said := _SAID.match(sample):
+        return Dialect(said[1])
     counts = {
         dialect: len(re.findall(pattern, sample, re.IGNORECASE | re.MULTILINE))
         for dialect, pattern in _SIGNS

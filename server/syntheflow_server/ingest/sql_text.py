@@ -20,7 +20,7 @@ _DOUBLE = r'"[^"\\]*+(?:(?:\\.|"")[^"\\]*+)*+"'
 _BARE = r"[^\s,()'\"`;][^,()'\"`;]*+"
 _FAST_COLUMNS = 300
 _BLANK = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|\#[^\n]*(?:\n|\Z)|/\*.*?\*/)*+", re.DOTALL)
-NAME = r"(?:\"(?:[^\"]|\"\")+\"|`(?:[^`]|``)+`|\[[^\]]+\]|[^\W\d][\w$]*)"
+NAME = r"(?:\"(?:[^\"]|\"\")+\"|`(?:[^`]|``)+`|\[(?:[^\]]|\]\])+\]|[^\W\d][\w$]*)"
 """A name, quoted in any dialect's way or not at all."""
 QUALIFIED = rf"{NAME}(?:\s*\.\s*{NAME}){{0,3}}"
 _NAME = re.compile(NAME)
@@ -62,7 +62,7 @@ class SqlText:
         self._string = rf"(?:{_ESCAPED}|{_DOUBLE})" if backslash else _STANDARD
         prefixed = rf"(?:[nNbBxX]?{self._string}|[eE]{_ESCAPED}|_\w+ {self._string})"
         self._value = rf"(?:{prefixed}|{_BARE})"
-        other = r"\"[^\"]*\"|`[^`]*`|\[[^\]\n]*\]"
+        other = r"\"[^\"]*\"|`[^`]*`|\[(?:[^\]\n]|\]\])*\]"
         self._piece = re.compile(
             rf"(?P<end>;)|(?P<open>\()|(?P<close>\))|(?P<comma>,)|{prefixed}|{other}"
             r"|(?P<tag>\$\w*\$)|--[^\n]*\n|/\*.*?\*/|\w+|\s+|[^\w\s'\"`]",

@@ -13,6 +13,11 @@ _COLONS = re.compile(r"(.*?)(?:\s*::\s*[\w\s.\"]+(?:\([^)]*\))?(?:\[\])?)+", re.
 _TYPED = re.compile(
     r"(?:date|time|timestamp|datetime|interval|uuid|json|jsonb)\s*('.*')", re.IGNORECASE | re.DOTALL
 )
+_BY_BYTES = re.compile(
+    r"CAST\((?:X'(?P<utf8>[0-9a-f]*)' AS TEXT|0x(?P<utf16>[0-9a-f]*) AS NVARCHAR\(MAX\))\)"
+    r"|decode\(from_hex\('(?P<hex>[0-9a-f]*)'\)\)"
+)
+"""Texts that our own writer gives by their bytes, as programs would change them."""
 _NUMBER = re.compile(r"[+-]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _SLASHES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 _MYSQL = {q: re.compile(rf"\\(.)|{q}{q}", re.DOTALL) for q in "'\""}
@@ -66,11 +71,22 @@ def _special(  # noqa: PLR0911 - one answer a kind of literal
         return None
     if raw.startswith("_") and raw.endswith("'"):
         return _quoted(raw[raw.index("'") :], families, backslash=backslash)
+    if written := _BY_BYTES.fullmatch(raw):
+        families.add("text")
+        return _of_bytes(written)
     for pattern in (_CAST, _TYPED, _COLONS):
         match = pattern.fullmatch(raw)
         if match and match[1].strip() != raw:
             return text_of(match[1].strip(), families, backslash=backslash)
     raise NoValueError
+
+
+def _of_bytes(written: re.Match[str]) -> str:
+    digits = written["utf8"] or written["hex"] or written["utf16"] or ""
+    try:
+        return bytes.fromhex(digits).decode("utf-16-le" if written["utf16"] else "utf-8")
+    except ValueError as error:
+        raise NoValueError from error
 
 
 def copied_text(raw: str) -> str | None:

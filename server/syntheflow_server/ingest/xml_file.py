@@ -2,6 +2,7 @@
 
 Elements that repeat within a record make tables of their own that refer to it, as arrays
 of JSON do (`shred`). The document is read twice as a stream: for its shape, for its rows.
+Documents that our own writer made say so: there names and texts are taken to the letter.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from syntheflow_server.domain.escapes import ESCAPES_MARK, unescaped
 from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.ingest.guess import TEXT_RULES, Rules
 from syntheflow_server.ingest.plain_text import plain_text
@@ -32,6 +34,7 @@ from syntheflow_server.ingest.xml_shape import (
 )
 
 _HEAD = 1 << 16
+_MARK_WITHIN = 256
 _RECORD_LIMIT = 200_000
 _TEXT_LIMIT = 1 << 24
 _DECLARED = re.compile(rb"<\?xml[^>]*encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
@@ -43,9 +46,14 @@ def read_xml(
     """Read the records of an XML document; `options.records` names their path."""
     with workshop(out) as work:
         text, encoding = _source(path, table, work, options)
-        names = Names()
+        names = Names(escaped=_is_our_own(text))
         root = shape_of(text, table, encoding, names)
-        found = named_records(root, options.records) if options.records else find_records(root)
+        if options.records:
+            found = named_records(root, options.records)
+        elif names.escaped:
+            found = list(root.children.values())
+        else:
+            found = find_records(root)
         if not found:
             rule = "no element is at the path that was given for records"
             raise bad_file(table, rule, reason="TABLE_EMPTY")
@@ -59,6 +67,11 @@ def read_xml(
     if len(found) != 1:
         return made
     return tuple(replace(m, read_as={**m.read_as, "records": found[0].path}) for m in made)
+
+
+def _is_our_own(path: Path) -> bool:
+    with path.open("rb") as file:
+        return ESCAPES_MARK.encode() in file.read(_MARK_WITHIN)
 
 
 def _rules(_families: set[str]) -> Rules:
@@ -133,7 +146,7 @@ def _records(
 
 def _value(element: Any, node: XmlNode, names: Names, table: str) -> Any:
     """Return the element's text, or its parts by name; None if it has no value."""
-    text = _text(element, table)
+    text = _text(element, table, escaped=names.escaped)
     if not node.children and not node.attributes:
         return None if is_nil(element) else text
     record: dict[str, Any] = {}
@@ -147,16 +160,16 @@ def _value(element: Any, node: XmlNode, names: Names, table: str) -> Any:
             record.setdefault(name, []).append(value)
         else:
             record[name] = value
-    if text and not is_nil(element):
+    if text and not is_nil(element) and not names.escaped:
         record[""] = text
     return record
 
 
-def _text(element: Any, table: str) -> str | None:
-    """Return the text right in the element."""
+def _text(element: Any, table: str, *, escaped: bool) -> str | None:
+    """Return the text right in the element; blanks around it count where all is escaped."""
     parts = [element.text or "", *(part.tail or "" for part in element.iterchildren())]
-    text = "".join(parts).strip()
+    text = "".join(parts) if escaped else "".join(parts).strip()
     if len(text) > _TEXT_LIMIT:
         rule = f"a text is longer than {_TEXT_LIMIT >> 20} MiB"
         raise bad_file(table, rule, row=element.sourceline)
-    return text or None
+    return unescaped(text) if escaped else text or None

@@ -9,6 +9,7 @@ from typing import Any
 
 from lxml import etree
 
+from syntheflow_server.domain.escapes import unescaped
 from syntheflow_server.ingest.tables import bad_file
 
 _PATH_LIMIT = 20_000
@@ -49,9 +50,13 @@ class XmlNode:
 
 
 class Names:
-    """Plain names of elements and attributes; a second name space shows its prefix."""
+    """Plain names of elements and attributes; a second name space shows its prefix.
 
-    def __init__(self) -> None:
+    With `escaped` the document's names are those that our own writer made.
+    """
+
+    def __init__(self, *, escaped: bool = False) -> None:
+        self.escaped = escaped
         self._of: dict[str, str] = {}
         self._space: dict[str, str] = {}
 
@@ -62,7 +67,7 @@ class Names:
             space, _, local = tag[1:].rpartition("}") if tag.startswith("{") else ("", "", tag)
             owner = self._space.setdefault(local, space)
             known = local if owner == space else f"{prefix or 'other'}_{local}"
-            self._of[tag] = known
+            known = self._of[tag] = unescaped(known) if self.escaped else known
         return known
 
     def attributes(self, element: Any) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.targets import files_of, target_of
@@ -124,6 +124,7 @@ def test_json_has_no_word_for_what_is_no_number() -> None:
     assert json.loads(encoded("json", table)) == [{"x": None}] * 3 + [{"x": 2.0}]
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=40))
 def test_floats_come_back_bit_for_bit_and_look_like_floats(values: list[float]) -> None:
     table = pa.table({"x": pa.array(values, pa.float64())})
@@ -135,6 +136,7 @@ def test_floats_come_back_bit_for_bit_and_look_like_floats(values: list[float]) 
 _TEXTS = st.lists(st.none() | st.text(st.characters(exclude_categories=["Cs"])), max_size=30)
 
 
+@settings(deadline=None, max_examples=60)
 @given(_TEXTS)
 def test_any_text_survives_json_and_csv(values: list[str | None]) -> None:
     table = pa.table(

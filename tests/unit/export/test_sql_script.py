@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import sqlglot
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
 
@@ -89,6 +89,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+@settings(deadline=None, max_examples=60)
 @given(TEXTS)
 @example(["a\0b\r\n", "x\nGO", "$(x)", "GO", "\r:exit", "\n!!ls", "'"])
 def test_any_text_survives_sqlite(values: list[str | None]) -> None:
@@ -96,6 +97,7 @@ def test_any_text_survives_sqlite(values: list[str | None]) -> None:
     assert [row[0] for row in connection.execute("SELECT x FROM t ORDER BY n")] == values
 
 
+@settings(deadline=None, max_examples=60)
 @given(TEXTS)
 @example(["a\0b\r\n", "x\nGO", "$(x)", "GO", "\r:exit", "\n!!ls", "'"])
 def test_any_text_survives_duckdb(values: list[str | None]) -> None:
@@ -103,6 +105,7 @@ def test_any_text_survives_duckdb(values: list[str | None]) -> None:
     assert [row[0] for row in connection.execute("SELECT x FROM t ORDER BY n").fetchall()] == values
 
 
+@settings(deadline=None, max_examples=60)
 @given(TEXTS)
 @example(["a\0b\r\n", "x\nGO", "$(x)", "GO", "\r:exit", "\n!!ls", "'"])
 def test_any_text_survives_sql_server_as_a_parser_reads_it(values: list[str | None]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from syntheflow_server.export.string_bytes import StringBytes, flags, replaced, with_mark
@@ -17,6 +17,7 @@ def cut(values: list[str | None], before: int) -> pa.Array:
     return pa.array(["before,"] * before + values, pa.string()).slice(before)
 
 
+@settings(deadline=None, max_examples=60)
 @given(TEXTS, st.integers(0, 9))
 def test_escapes_are_those_of_each_text(values: list[str | None], before: int) -> None:
     made = replaced(cut(values, before), {b"\\": b"\\\\", b'"': b'""', b"'": b"\\'"})
@@ -26,6 +27,7 @@ def test_escapes_are_those_of_each_text(values: list[str | None], before: int) -
     ]
 
 
+@settings(deadline=None, max_examples=60)
 @given(TEXTS, st.integers(0, 9))
 def test_rows_and_ends_are_those_of_each_text(values: list[str | None], before: int) -> None:
     source = StringBytes(cut(values, before))
@@ -36,6 +38,7 @@ def test_rows_and_ends_are_those_of_each_text(values: list[str | None], before: 
     assert last.tolist() == [(v or "\0").encode()[-1] for v in values]
 
 
+@settings(deadline=None, max_examples=60)
 @given(TEXTS, st.integers(0, 9), st.integers(1, 20))
 def test_marks_stand_behind_the_texts_that_are_chosen(
     values: list[str | None], before: int, each: int

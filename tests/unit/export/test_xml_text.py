@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -75,6 +75,7 @@ def test_an_empty_table_is_a_whole_file() -> None:
     assert read(files, "t") == ([], [])
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.none() | ANY, max_size=20))
 @example(
     ["_x0041_x0042_", "_x005F_", "_x0001_\x01", "\ufffe\uffff", "a\r\nb\rc", "]]>", "&amp;", " "]
@@ -86,6 +87,7 @@ def test_any_text_survives(values: list[str | None]) -> None:
     assert [row[1] for row in read(one(table), "t")[1]] == values
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(ANY, min_size=1, max_size=8, unique=True))
 @example(
     ["", "_x_", "xml", "XMLdata", "a:b", "1", "-", "_x0041_", "a b", "é", "日本", "😀", "\x00"]

@@ -6,9 +6,11 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from support.targets import files_of, target_of
 from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.ingest import IngestedTable, ingest
@@ -127,3 +129,18 @@ def test_an_outside_document_type_is_not_fetched(tmp_path: Path) -> None:
 def test_hostile_or_broken_documents_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InvalidArgumentError):
         read(tmp_path, text)
+
+
+def test_our_own_files_give_back_names_and_texts_to_the_letter(tmp_path: Path) -> None:
+    texts = [" blanks ", "\x01_x0041_", "line\r\nend", "", None, "<&>"]
+    name = 'a/b "c"'
+    table = pa.table({name: pa.array(texts), "_x_": pa.array(range(6))})
+    files = files_of("xml", target_of(None, t=table.schema), {"t": table}, tmp_path)
+    made = read(tmp_path, files["t.xml"])
+    assert rows(made) == {"shop": {name: texts, "_x_": list(range(6))}}
+
+
+def test_one_row_of_our_own_is_a_record(tmp_path: Path) -> None:
+    table = pa.table({"x": [5]})
+    files = files_of("xml", target_of(None, t=table.schema), {"t": table}, tmp_path)
+    assert rows(read(tmp_path, files["t.xml"])) == {"shop": {"x": [5]}}
