@@ -15,6 +15,8 @@ _PART = 1 << 20
 # Higher levels take much longer and save little on the repetitive text of a sheet.
 _LEVEL = 4
 _LIMIT = 0xFFFF_FFFF
+_ELSEWHERE = 0xFFFF_FFFF
+"""Says that a number stands in the ZIP64 field instead."""
 _MANY = 0xFFFF
 # 1980-01-01 00:00, the first moment that ZIP knows: archives depend on their rows alone.
 _DOS_TIME, _DOS_DATE = 0, 0x21
@@ -86,7 +88,7 @@ def _local_header(member: Member) -> bytes:
     name = member.name.encode()
     large = max(member.size, member.packed) >= _LIMIT
     extra = struct.pack("<HHQQ", 1, 16, member.size, member.packed) if large else b""
-    sizes = (_LIMIT, _LIMIT) if large else (member.size, member.packed)
+    sizes = (_ELSEWHERE, _ELSEWHERE) if large else (member.size, member.packed)
     lengths = struct.pack("<HH", len(name), len(extra))
     return b"PK\3\4" + _common(member, 45 if large else 20, *sizes) + lengths + name + extra
 
@@ -95,9 +97,9 @@ def _entry(member: Member, at: int) -> bytes:
     name = member.name.encode()
     large = max(member.size, member.packed, at) >= _LIMIT
     extra = struct.pack("<HHQQQ", 1, 24, member.size, member.packed, at) if large else b""
-    sizes = (_LIMIT, _LIMIT) if large else (member.size, member.packed)
+    sizes = (_ELSEWHERE, _ELSEWHERE) if large else (member.size, member.packed)
     version = 45 if large else 20
-    rest = struct.pack("<HHHHHII", len(name), len(extra), 0, 0, 0, 0, _LIMIT if large else at)
+    rest = struct.pack("<HHHHHII", len(name), len(extra), 0, 0, 0, 0, _ELSEWHERE if large else at)
     made = struct.pack("<H", version)
     return b"PK\1\2" + made + _common(member, version, *sizes) + rest + name + extra
 
@@ -108,5 +110,6 @@ def _end(count: int, length: int, at: int) -> bytes:
         record = struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, length, at)
         locator = struct.pack("<IQI", 0, at + length, 1)
         wide = b"PK\6\6" + record + b"PK\6\7" + locator
-    number, size, start = min(count, _MANY), min(length, _LIMIT), min(at, _LIMIT)
+    number = min(count, _MANY)
+    size, start = (_ELSEWHERE, _ELSEWHERE) if wide else (length, at)
     return wide + b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, number, number, size, start, 0)

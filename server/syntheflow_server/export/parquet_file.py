@@ -23,7 +23,11 @@ from syntheflow_server.export.parquet_folders import Folders, check_columns
 _GROUP_BYTES = 1 << 26
 # Rows are cut into folders in large heaps: small ones would make many tiny pieces.
 _HEAP_ROWS = 1 << 17
-_WAITING_BYTES = 1 << 28
+_WAITING_BYTES = 1 << 27
+# Small pieces of a folder cost more than their bytes: they are put together on the way.
+_SMALL_ROWS, _MOST_SMALL = 4096, 16
+# What Arrow keeps of each column of a piece beside its bytes.
+_COLUMN_BYTES = 512
 _MOST_OPEN = 128
 
 
@@ -163,13 +167,21 @@ class _Files:
             room = self._room()
             piece = batch.slice(0, room)
             batch = batch.slice(piece.num_rows)
-            self._waiting.append(piece)
-            self._waiting_rows += piece.num_rows
-            self.waiting_bytes += piece.nbytes
+            self._wait(piece)
             if self._file_rows and self._rows + self._waiting_rows == self._file_rows:
                 yield from self.close()
             elif self._waiting_rows == self._group_rows or self.waiting_bytes >= _GROUP_BYTES:
                 yield from self.flush()
+
+    def _wait(self, piece: pa.RecordBatch) -> None:
+        self._waiting.append(piece)
+        self._waiting_rows += piece.num_rows
+        self.waiting_bytes += _size(piece)
+        small = self._waiting[-_MOST_SMALL:]
+        if len(small) == _MOST_SMALL and max(b.num_rows for b in small) < _SMALL_ROWS:
+            whole = pa.concat_batches(small)
+            self._waiting[-_MOST_SMALL:] = [whole]
+            self.waiting_bytes += _size(whole) - sum(map(_size, small))
 
     def _room(self) -> int:
         """Return the rows that still fit the row group and the file."""
@@ -240,6 +252,10 @@ def described(schema: pa.Schema, dataset: Schema, table: Table) -> pa.Schema:
         native = table.column(field.name).native_type
         fields.append(field.with_metadata({"native_type": native}) if native else field)
     return pa.schema(fields, metadata={"syntheflow": json.dumps(facts, ensure_ascii=False)})
+
+
+def _size(batch: pa.RecordBatch) -> int:
+    return int(batch.nbytes) + _COLUMN_BYTES * batch.num_columns
 
 
 class _Sink(io.RawIOBase):
