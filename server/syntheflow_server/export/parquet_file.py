@@ -255,7 +255,7 @@ def described(schema: pa.Schema, dataset: Schema, table: Table) -> pa.Schema:
 
 
 def _size(batch: pa.RecordBatch) -> int:
-    return int(batch.nbytes) + _COLUMN_BYTES * batch.num_columns
+    return int(batch.nbytes + _COLUMN_BYTES * batch.num_columns)
 
 
 class _Sink(io.RawIOBase):
