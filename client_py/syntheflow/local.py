@@ -6,13 +6,14 @@ client (`pip install 'syntheflow[server]'`); the client itself never imports it.
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -27,16 +28,23 @@ class LocalServer:
 
     `data_dir` keeps its data, also when the server has stopped; `workers` is the
     number of sampling processes (default: one a core); `log` is the file that
-    the server's output goes to (default: server.log in `data_dir`).
+    the server's output goes to (default: server.log in `data_dir`). `environment` is
+    added to this process's own: the way for settings and secrets (SYNTHEFLOW_*).
     """
 
     def __init__(
-        self, data_dir: Path, *, workers: int | None = None, log: Path | None = None
+        self,
+        data_dir: Path,
+        *,
+        workers: int | None = None,
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.log = log or data_dir / "server.log"
         self.port = self.http_port = 0
         self._workers = workers
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,7 +88,9 @@ class LocalServer:
         command = [sys.executable, "-m", "syntheflow_server"]
         command += [text for name, value in flags.items() for text in (f"--{name}", str(value))]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, no shell
+                command, stdout=log, stderr=log, env={**os.environ, **self._environment}
+            )
         try:
             self._wait_ready(time.monotonic() + timeout_seconds)
         except BaseException:

@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from syntheflow.cli import generate, jobs, resources, samples, schema, serve, session, verbs
+from syntheflow.cli import (
+    clone,
+    generate,
+    jobs,
+    resources,
+    samples,
+    schema,
+    serve,
+    session,
+    transfers,
+    verbs,
+)
 from syntheflow.cli.demo import demo
 
 
@@ -36,6 +47,8 @@ app.callback()(_root)
 serve.add_to(app)
 verbs.add_to(app)
 generate.add_to(app)
+transfers.add_to(app)
+clone.add_to(app)
 schema.add_to(app)
 resources.add_to(app)
 jobs.add_to(app)

@@ -56,6 +56,8 @@ class Session:
 
     server: str
     output: Output
+    server_given: bool = False
+    """True if the server was named, on the command line or in the environment."""
 
     @property
     def as_json(self) -> bool:
@@ -128,9 +130,11 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., None]], Call
             before = context.obj or {}
             server = given.pop("server") or before.get("server")
             output = given.pop("output") or before.get("output")
+            named = server or os.environ.get("SYNTHEFLOW_SERVER")
             session = Session(
-                server=server or os.environ.get("SYNTHEFLOW_SERVER") or DEFAULT_SERVER,
+                server=named or DEFAULT_SERVER,
                 output=output or Output.TEXT,
+                server_given=bool(named),
             )
             guarded(functools.partial(function, session, **given))
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from syntheflow import schemas
 from syntheflow.cli import render
 from syntheflow.cli.session import Session, command
+from syntheflow.cli.sharing import reading
 from syntheflow.client import Client
 from syntheflow.errors import SyntheflowError
 from syntheflow.values import Dataset, Job, Report
@@ -24,7 +27,7 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same res
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    command(app, "upload")(upload)
+    command(app, "upload")(reading(upload))
     command(app, "train")(train)
     command(app, "validate")(validate)
 
@@ -48,8 +51,20 @@ def upload(
         Path | None,
         typer.Option(help="YAML or JSON with what you know of the schema; the rest is inferred."),
     ] = None,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Only these tables of files that hold many (sales_*); can be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    read: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Upload files as a new dataset; types, keys and references are inferred."""
+    """Upload files as a new dataset; types, keys and references are inferred.
+
+    How a file is to be read is guessed and shown; the options say what was guessed wrong.
+    """
     hint = None if schema is None else schemas.load(schema)
     total = sum(path.stat().st_size for path in files if path.is_file())
     sent = 0
@@ -64,11 +79,14 @@ def upload(
             tell(sent, "reading the tables" if sent >= total else "")
 
         try:
-            made = client.upload(dataset, list(files), schema=hint, on_bytes=on_bytes)
+            how = {**read, **({"tables": tables} if tables else {})}
+            made = client.upload(dataset, list(files), schema=hint, read=how, on_bytes=on_bytes)
         except KeyboardInterrupt:
             session.say("The upload was stopped; the server keeps nothing of it.")
             raise
     session.show(made.to_dict(), lambda console: print_dataset(console, made))
+    if any(table.read_as for table in made.tables):
+        session.say("Read wrongly? Say how it is: syntheflow upload --help lists the options.")
     session.say(f"Learn it with: syntheflow train {made.id}")
 
 
@@ -94,9 +112,33 @@ def print_dataset(console: Console, dataset: Dataset) -> None:
     )
     for reference in render.references(dataset.schema):
         console.print(f"reference: {reference}", soft_wrap=True)
+    _print_reading(console, dataset)
     for table in dataset.tables:
         for finding in table.findings:
             console.print(f"{table.name}: {finding}", soft_wrap=True)
+
+
+def _print_reading(console: Console, dataset: Dataset) -> None:
+    """Print how the files were read, tables read alike together, and what was left out."""
+    alike: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for table in dataset.tables:
+        if table.read_as:
+            alike.setdefault(tuple(sorted(table.read_as.items())), []).append(table.name)
+    if alike:
+        lines = [
+            [", ".join(names), ", ".join(f"{name} {_visible(value)}" for name, value in settings)]
+            for settings, names in alike.items()
+        ]
+        render.table(console, ["TABLE", "READ WITH"], lines)
+    for table in dataset.tables:
+        if table.rejected_rows:
+            left_out = render.count(table.rejected_rows, "bad row")
+            console.print(f"{table.name}: {left_out} left out", soft_wrap=True)
+
+
+def _visible(text: str) -> str:
+    """Return a setting so that blanks can be seen."""
+    return text if text.isalnum() else repr(text)
 
 
 def train(
