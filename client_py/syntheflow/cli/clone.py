@@ -224,7 +224,7 @@ class _Story:
                 console.print(f"  {reference}", soft_wrap=True)
         for note in self.written.notes:
             console.print(note, soft_wrap=True)
-        console.print(f"Quality {self.report.quality:.2f} of 1 (a perfect stranger is 0):")
+        console.print(f"Quality {self.report.quality:.2f} of 1:")
         render.table(
             console,
             ["PART", ">SCORE", "WHAT IT SAYS"],
