@@ -96,8 +96,9 @@ def import_place(report: Reporter, address: Address, order: ImportOrder, out: Pa
         report(Progress(_READ * fraction, stage, {}))
 
     if address.place.kind is PlaceKind.DATABASE:
-        databases = importlib.import_module("syntheflow_server.ingest.databases")
-        made = databases.read_database(address, order.wanted, out, tell)
+        from syntheflow_server.ingest.databases import read_database
+
+        made = read_database(address, order.wanted, out, tell)
     else:
         made = _read_files(address, order, out, tell)
     if not made:

@@ -84,7 +84,11 @@ def test_a_password_is_not_sent(shell, served, command):
 
 def test_export_asks_the_server_and_tells_what_was_written(shell, served):
     finish(
-        served, kind=JobKind.EXPORT, result="sqlite:///x", tables={"people": 7}, notes=("All well.",)
+        served,
+        kind=JobKind.EXPORT,
+        result="sqlite:///x",
+        tables={"people": 7},
+        notes=("All well.",),
     )
     ended = shell.run(
         "export", "hr", "sqlite:///srv/new.sqlite", "--mode", "replace", "--scale", 2, "--seed", 5,
