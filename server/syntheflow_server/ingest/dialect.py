@@ -11,7 +11,7 @@ from itertools import islice
 
 from syntheflow_server.domain.reading import ReadOptions
 from syntheflow_server.ingest.headers import has_header, header_height, merged_names, preface
-from syntheflow_server.ingest.records import QUOTED_EMPTY, Marks, Record, RecordReader
+from syntheflow_server.ingest.records import QUOTED_EMPTY, UNCLOSED, Marks, Record, RecordReader
 
 _RECORDS = 500
 # In order of preference where several fit alike.
@@ -80,8 +80,13 @@ def records_of(text: str, marks: Marks, *, line: int = 1) -> list[Record]:
     """Return up to 500 records of `text` that have no fault; blank lines are none."""
     if marks.line_end == "\r":
         text = text.replace("\r", "\n")
-    reader = RecordReader(io.StringIO(text), marks, line=line)
-    return [record for record in islice(reader, _RECORDS) if not record.fault]
+    records: list[Record] = []
+    for record in islice(RecordReader(io.StringIO(text), marks, line=line), _RECORDS):
+        if record.fault == UNCLOSED and len(records) > 1:
+            break  # what follows may all be part of that value
+        if not record.fault:
+            records.append(record)
+    return records
 
 
 def _plain(value: str) -> str:

@@ -19,6 +19,8 @@ QUOTED_EMPTY = "\0"
 """Stands for a quoted empty value, which is no missing one; a zero byte is never a value."""
 # Text that may be read twice because a quote before it was not closed.
 _REREAD_LIMIT = 1 << 30
+# What keeping a short line takes besides its characters.
+_LINE_COST = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class RecordReader:
             if following is None:
                 return None
             taken.append(following)
-            self._size += len(following)
+            self._size += len(following) + _LINE_COST
             raw, line, at = following, self._bare(following), 0
 
     def _refused(self, start: int, taken: list[str], fault: str) -> Record:

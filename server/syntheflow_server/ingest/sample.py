@@ -22,8 +22,8 @@ def sample_text(path: Path, table: str, *, skip: int = 0) -> str:
         following = file.read(_SAMPLE)
         while following and b"\n" not in data and b"\r" not in data:
             data += following
-            if len(data) > 4 * LINE_LIMIT:
-                rule = f"line {skip + 1} is longer than {LINE_LIMIT >> 20} Mi characters"
+            if len(data) > LINE_LIMIT:
+                rule = f"line {skip + 1} is longer than {LINE_LIMIT >> 20} MiB"
                 raise bad_file(table, rule, row=skip + 1)
             following = file.read(_SAMPLE)
     if following:
