@@ -120,6 +120,10 @@ _MSSQL = MappingProxyType(
 )
 
 
+# Errors of Oracle's driver itself, such as DPY-6005, have no number of the database.
+_NUMBERED = re.compile(r"\d+$")
+
+
 @dataclass(frozen=True, slots=True)
 class _Fault:
     meaning: str
@@ -225,7 +229,11 @@ def _of_pg8000(error: BaseException) -> _Fault:
 
 def _of_number(error: BaseException, meanings: MappingProxyType[str, set[int]]) -> _Fault:
     first = error.args[0] if error.args else None
+    if isinstance(first, tuple):
+        first = first[0] if first else None
     number = getattr(first, "code", first)
+    if not number and (match := _NUMBERED.search(getattr(first, "full_code", ""))):
+        number = int(match[0])
     if not isinstance(number, int):
         return _Fault("")
     for meaning, numbers in meanings.items():

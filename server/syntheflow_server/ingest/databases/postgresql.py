@@ -15,6 +15,21 @@ from syntheflow_server.ingest.databases.postgresql_catalogue import namespaces, 
 from syntheflow_server.ingest.databases.source import HASH_SPACE, Batches, quoted
 
 _BATCH_BYTES = 4 << 20
+_BEGIN = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+    # Rows that a policy hides would be missing without a word: rather an error.
+    "SET LOCAL row_security = off",
+    # Values as text are the same whatever the server's or the user's taste is.
+    "SET LOCAL TimeZone = 'UTC'",
+    "SET LOCAL DateStyle = 'ISO, YMD'",
+    "SET LOCAL IntervalStyle = 'iso_8601'",
+    "SET LOCAL extra_float_digits = 1",
+    # A large table takes its time, and its reader too.
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+    # Drawn owners are looked up in a hash, which must fit.
+    "SET LOCAL work_mem = '128MB'",
+)
 _NO_PLAIN_VALUE = frozenset(
     [
         *("bytea", "tsvector", "tsquery", "geometry", "geography", "raster"),
@@ -46,10 +61,8 @@ class PostgresqlSource:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            # Rows that a policy hides would be missing without a word: rather an error.
-            cursor.execute("SET LOCAL row_security = off")
-            cursor.execute("SET LOCAL extra_float_digits = 1")
+            for statement in _BEGIN:
+                cursor.execute(statement)
         default = self.first("SELECT coalesce(current_schema()::text, 'public')")[0]
         self.default_namespace: str = default
 
