@@ -15,12 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syntheflow_server.export.base import Encoder, Piece, blocks, cut_lines
+from syntheflow_server.export.string_bytes import replaced
 from syntheflow_server.export.value_text import plain_text
 
-_SPECIAL = '["\\\\\x00-\x1f]'
-_CONTROL = "[\x00-\x1f]"
-_ESCAPES = [("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")]
-_RARE = [(chr(code), f"\\u{code:04x}") for code in range(32) if chr(code) not in "\n\r\t"]
+_ESCAPES = {b"\\": b"\\\\", b'"': b'\\"', b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}
+_ESCAPES |= {
+    bytes([code]): f"\\u{code:04x}".encode() for code in range(32) if code not in {9, 10, 13}
+}
 # Text of one block stays below the 2 GiB of Arrow's string offsets, even if all is escaped.
 _BLOCK = 1 << 27
 
@@ -77,15 +78,6 @@ def _values(values: pa.Array) -> pa.Array:
         return text
     if pa.types.is_boolean(kind) or pa.types.is_decimal(kind):
         return text
-    if pa.types.is_string(kind) and pc.any(pc.match_substring_regex(text, _SPECIAL)).as_py():
-        text = _escaped(text)
+    if pa.types.is_string(kind):
+        text = replaced(text, _ESCAPES)
     return pc.binary_join_element_wise('"', text, '"', "")
-
-
-def _escaped(text: pa.Array) -> pa.Array:
-    for character, escape in _ESCAPES:
-        text = pc.replace_substring(text, character, escape)
-    if pc.any(pc.match_substring_regex(text, _CONTROL)).as_py():
-        for character, escape in _RARE:
-            text = pc.replace_substring(text, character, escape)
-    return text
