@@ -179,7 +179,7 @@ def _exact(values: pa.Array) -> list[Cells]:
     if pa.types.is_decimal(kind):
         if kind.precision <= 15:
             return [_numbers(text)]
-        digits = pc.utf8_length(pc.replace_substring_regex(text, r"[.-]|E.*$|^-?0\.0*", ""))
+        digits = pc.utf8_length(pc.replace_substring_regex(text, r"^-?0\.0*|[.-]|E.*$", ""))
         fits = pc.less_equal(digits, 15)
     else:
         fits = pc.and_(pc.less(values, _EXACT), pc.greater(values, -_EXACT))

@@ -134,6 +134,8 @@ def test_numbers_keep_all_their_digits(tmp_path: Path) -> None:
         pa.decimal128(30, 2),
     )
     assert cells(tmp_path, exact) == ["12345678901234567.89", -0.5, 9999999999999.99, 0]
+    small = pa.array([decimal.Decimal("-1.23E-14"), decimal.Decimal("1.23E-14")])
+    assert cells(tmp_path, small.cast(pa.decimal128(30, 20))) == [-1.23e-14, 1.23e-14]
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
