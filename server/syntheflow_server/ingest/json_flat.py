@@ -19,6 +19,7 @@ from syntheflow_server.ingest.convert import write_planned
 from syntheflow_server.ingest.duck import connection, file_literal, quoted, run_bounded
 from syntheflow_server.ingest.guess import Rules, plan_columns
 from syntheflow_server.ingest.json_stream import JsonStream, records
+from syntheflow_server.ingest.shred import COLUMN_LIMIT
 from syntheflow_server.ingest.tables import (
     IngestedTable,
     bad_file,
@@ -111,7 +112,11 @@ def _field_names(con: duckdb.DuckDBPyConnection, objects: str, table: str) -> li
         )
     if not shapes:
         raise bad_file(table, "the file has no objects", reason="TABLE_EMPTY")
-    return list(dict.fromkeys(name for _, names, _ in shapes for name in names))
+    found = list(dict.fromkeys(name for _, names, _ in shapes for name in names))
+    if len(found) > COLUMN_LIMIT:
+        rule = f"the objects have more than {COLUMN_LIMIT:,} different fields; are keys data?"
+        raise bad_file(table, rule, reason="TOO_MANY_COLUMNS")
+    return found
 
 
 def _stage(

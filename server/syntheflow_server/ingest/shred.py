@@ -27,6 +27,8 @@ DEPTH_LIMIT = 16
 """Objects and arrays within each other that are spread; what is deeper is kept as text."""
 TABLE_LIMIT = 500
 """Tables that one file may make."""
+COLUMN_LIMIT = 10_000
+"""Fields that the records of one table may have."""
 TEXT, NUMBER, TRUTH = "text", "number", "truth"
 
 
@@ -147,6 +149,9 @@ class Shredder:
         # An object may have a text of its own, as elements of XML have: its name is empty.
         path = f"{shape.path}.{key}" if shape.path and key else key or shape.path or "value"
         node.places += 1
+        if node.places > COLUMN_LIMIT:
+            rule = f"the records have more than {COLUMN_LIMIT:,} different fields; are keys data?"
+            raise bad_file(node.name, rule, reason="TOO_MANY_COLUMNS")
         return _Field(path, node.places)
 
     def _put(self, node: _Node, at: _Field, text: str, family: str) -> None:

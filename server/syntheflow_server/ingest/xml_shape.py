@@ -13,6 +13,8 @@ from syntheflow_server.domain.escapes import unescaped
 from syntheflow_server.ingest.tables import bad_file
 
 _PATH_LIMIT = 20_000
+# Each is looked for among all of its element: more would take time that grows with the square.
+_ATTRIBUTE_LIMIT = 2_000
 _INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 _SAFE: dict[str, Any] = {
     "events": ("start", "end"),
@@ -151,6 +153,9 @@ def shape_of(path: Path, table: str, encoding: str | None, names: Names) -> XmlN
                 found.repeated = True
             seen.add(name)
             node = found
+        if len(element.attrib) > _ATTRIBUTE_LIMIT:
+            rule = f"an element has more than {_ATTRIBUTE_LIMIT:,} attributes"
+            raise bad_file(table, rule, row=element.sourceline, reason="COLUMNS_TOO_MANY")
         node.attributes = node.attributes or bool(names.attributes(element))
         stack.append((node, set()))
     if root is None:
