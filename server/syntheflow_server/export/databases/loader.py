@@ -144,10 +144,10 @@ class Loader(ABC):
             if self.mode is LoadMode.APPEND:
                 self._check_keys()
             self._set_counters()
+            self._conclude()
             if self.load:
                 self._progress.end()
             self._commit()
-            self._conclude()
         self._close()
         return Loaded(dict(self.written), tuple(dict.fromkeys(self.notes)))
 
@@ -307,7 +307,7 @@ class Loader(ABC):
         """Set sequences so that the next row of an application gets a free number."""
 
     def _conclude(self) -> None:  # noqa: B027 - not all need it
-        """Do what may only happen once all is final."""
+        """Do what may only happen once all is checked."""
 
     @abstractmethod
     def _commit(self) -> None: ...
