@@ -7,13 +7,14 @@ from typing import Protocol
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.domain.reading import ReadOptions
+from syntheflow_server.ingest.archive import read_zip
 from syntheflow_server.ingest.columnar import read_arrow, read_parquet
 from syntheflow_server.ingest.damage import damage
 from syntheflow_server.ingest.delimited import read_delimited
 from syntheflow_server.ingest.duckdb_file import read_duckdb
 from syntheflow_server.ingest.excel import read_excel
 from syntheflow_server.ingest.json_file import read_json, read_json_lines
-from syntheflow_server.ingest.recognise import ENDINGS, recognise
+from syntheflow_server.ingest.recognise import recognise, stem_of
 from syntheflow_server.ingest.sql_dump import read_sql
 from syntheflow_server.ingest.sqlite_file import read_sqlite
 from syntheflow_server.ingest.tables import IngestedTable, checked_table_name
@@ -39,6 +40,7 @@ FORMATS: dict[str, Reader] = {
     "arrow": read_arrow,
     "xml": read_xml,
     "sql": read_sql,
+    "zip": read_zip,
     "sqlite": read_sqlite,
     "duckdb": read_duckdb,
 }
@@ -61,7 +63,7 @@ def ingest(
     content; `options` replace what would be guessed. Raises InvalidArgumentError naming
     table, row and rule if the file is not fit; then `out` holds nothing new.
     """
-    name = checked_table_name(table or _stem(file_name))
+    name = checked_table_name(table or stem_of(file_name))
     with damage(name):
         chosen = format or recognise(path, file_name)
     if chosen not in FORMATS:
@@ -78,11 +80,3 @@ def ingest(
         for made in set(out.iterdir()) - before:
             made.unlink()
         raise
-
-
-def _stem(file_name: str) -> str:
-    """Return the name without the endings that tell format and packing."""
-    stem = file_name
-    while (cut := Path(stem)).suffix.lower() in ENDINGS and cut.stem:
-        stem = cut.stem
-    return stem

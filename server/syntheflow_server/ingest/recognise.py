@@ -32,7 +32,9 @@ _BY_ENDING = {
     ".duckdb": "duckdb", ".ddb": "duckdb", ".zip": "zip",
 }  # fmt: skip
 PACKINGS = (".gz", ".zst", ".bz2", ".xz")
-ENDINGS = frozenset(_BY_ENDING) | frozenset(PACKINGS)
+KNOWN_ENDINGS = frozenset(_BY_ENDING)
+"""Endings that tell a format."""
+ENDINGS = KNOWN_ENDINGS | frozenset(PACKINGS)
 """Endings that are no part of a table's name."""
 _DELIMITED = frozenset({".csv", ".tsv", ".tab", ".psv"})
 _SAMPLE = 1 << 16
@@ -62,6 +64,14 @@ def recognise(path: Path, file_name: str) -> str:
     if name.suffix in PACKINGS:
         name = Path(name.stem)
     return _by_look(_text_head(path), name.suffix) or _BY_ENDING.get(name.suffix, "csv")
+
+
+def stem_of(file_name: str) -> str:
+    """Return the name without the endings that tell format and packing."""
+    stem = file_name
+    while (cut := Path(stem)).suffix.lower() in ENDINGS and cut.stem:
+        stem = cut.stem
+    return stem
 
 
 def _kind_of_zip(path: Path) -> str:
