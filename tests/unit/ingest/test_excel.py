@@ -219,6 +219,8 @@ def test_texts_count_as_often_as_cells_show_them(
 ) -> None:
     rows: list[list[Any]] = [["id", "v"], *([i, "x" * 1_000] for i in range(1_000))]
     monkeypatch.setattr(excel_bounds, "_TEXT_LIMIT", 1_100_000)
-    assert read(tmp_path, {"fits": [*rows, ["one", "y" * 30_000]]})["Sales 2024"][0].rows == 1_001
+    made, _ = read(tmp_path, {"fits": [*rows, ["one", "y" * 30_000]]})["Sales 2024"]
+    assert made.rows == 1_001
+    made.path.unlink()
     with pytest.raises(InvalidArgumentError, match="repeated in many cells"):
         read(tmp_path, {"much": [*rows, *rows[1:200]]})
