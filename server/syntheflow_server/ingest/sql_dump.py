@@ -165,5 +165,7 @@ def _pass_over(script: SqlText, head: str, dialect: Dialect) -> None:
         script.pass_over(_END)
     elif head.startswith(";"):
         script.move(1)
+    elif head.startswith((",", "(")):
+        raise script.fault("values stand where a statement is expected")
     else:
         script.rest()

@@ -158,7 +158,7 @@ class SqlText:
 
     def _next_row(self) -> tuple[str, ...] | None:
         """Read one row piece by piece; None where no row follows."""
-        start = re.compile(r"\s*+,?\s*+(\(|.)", re.DOTALL)
+        start = re.compile(r"\s*+,?+\s*+(.)", re.DOTALL)
         while True:
             match = start.match(self._text, self._at)
             if match is None or match.end() == len(self._text):
@@ -234,4 +234,4 @@ class SqlText:
 @lru_cache(maxsize=64)
 def _row_pattern(value: str, width: int) -> re.Pattern[str]:
     values = r"\s*+,\s*+".join([f"({value})"] * width)
-    return re.compile(rf"\s*+,?\s*+\(\s*+{values}\s*+\)(?=\s*+[,;])", re.DOTALL)
+    return re.compile(rf"\s*+,?+\s*+\(\s*+{values}\s*+\)(?=\s*+[,;])", re.DOTALL)

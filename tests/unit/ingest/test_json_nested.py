@@ -12,7 +12,7 @@ import pytest
 
 from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.reading import OnBadRow, ReadOptions
-from syntheflow_server.ingest import IngestedTable, ingest
+from syntheflow_server.ingest import IngestedTable, ingest, json_stream
 
 ORDERS = [
     {"id": 7, "to": {"city": "Rom", "at": {"x": 1.5}}, "items": [{"n": 1}, {"n": 2, "g": True}],
@@ -154,3 +154,16 @@ def test_null_values_are_said(tmp_path: Path, nested: bool) -> None:
 def test_half_a_surrogate_pair_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="surrogate"):
         read(tmp_path, '[{"a": {"b": "\\ud800"}}]')
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 17])
+def test_values_are_whole_wherever_the_pieces_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(json_stream, "_CHUNK", chunk)
+    records = [
+        {"id": i, "x": {"y": f"é\n{i}", "z": i / 7}, "t": [i, None, True]} for i in range(60)
+    ]
+    made = rows(read(tmp_path, json.dumps({"n": 12, "rows": records}, indent=1)))
+    assert made["orders"]["x.z"] == [i / 7 for i in range(60)]
+    assert made["orders_t"]["value"][-3:] == ["59", None, "true"]

@@ -13,7 +13,7 @@ import pytest
 
 from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.reading import OnBadRow, ReadOptions
-from syntheflow_server.ingest import IngestedTable, ingest
+from syntheflow_server.ingest import IngestedTable, ingest, sql_text
 
 POSTGRESQL = r"""--
 -- PostgreSQL database dump
@@ -195,6 +195,25 @@ def test_many_rows_in_one_statement_are_read_in_pieces(tmp_path: Path) -> None:
     made = read(tmp_path, text)["t"][1]
     assert made["a"] == list(range(150_000))
     assert made["b"][-1] == "it's 149999; (149999)"
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 17, 64])
+def test_rows_are_whole_wherever_the_pieces_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr(sql_text, "_CHUNK", chunk)
+    monkeypatch.setattr(sql_text, "_HEAD", 64)
+    rows = ",\n".join(f"({i}, 'a''b, ({i})', NULL)" for i in range(60))
+    text = f"INSERT INTO t (a, b, c) VALUES\n{rows};\nINSERT INTO t (a, b, c) VALUES {rows};"
+    made = read(tmp_path, text)["t"][1]
+    assert made["a"] == [*range(60), *range(60)]
+    assert made["b"] == [f"a'b, ({i})" for i in made["a"]]
+
+
+def test_values_outside_of_a_statement_are_refused(tmp_path: Path) -> None:
+    text = "INSERT INTO t (a) VALUES (1);\n(2), (3);"
+    with pytest.raises(InvalidArgumentError, match="values stand where"):
+        read(tmp_path, text)
 
 
 def test_bad_rows_are_named_or_left_out(tmp_path: Path) -> None:
