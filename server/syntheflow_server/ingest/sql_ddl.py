@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 import sqlglot
@@ -10,6 +11,9 @@ from sqlglot.errors import SqlglotError
 
 from syntheflow_server.domain.schema import ForeignKey
 from syntheflow_server.ingest.declared import DeclaredColumn, DeclaredTable
+
+# Its warnings quote statements, and statements hold values.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 NAMES = {"mssql": "tsql", "postgresql": "postgres"}
 """What sqlglot calls a dialect, where it is not our own word."""

@@ -23,7 +23,9 @@ from syntheflow_server.ingest.workshop import workshop
 _LOOK = 1 << 18
 _INSERT = re.compile(
     rf"(?:INSERT|REPLACE)\s+(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE|OR\s+\w+)\s+)*"
-    rf"(?:INTO\s+)?(?P<name>{QUALIFIED})\s*(?P<columns>\((?:\s*{NAME}\s*,?)+\))?\s*"
+    rf"(?:INTO\s+)?(?P<name>{QUALIFIED})\s*"
+    # A comma between all names: were it optional, a long name could be cut in countless ways.
+    rf"(?P<columns>\(\s*{NAME}\s*(?:,\s*{NAME}\s*)*\))?\s*"
     r"(?:OVERRIDING\s+\w+\s+VALUE\s+)?VALUES?(?=\s*\()",
     re.IGNORECASE,
 )
