@@ -82,7 +82,7 @@ class LoadDesk:
                 self._loader.write(command.table, command.first_row, batch)
             elif isinstance(command, Discard):
                 self._ended = True
-                self._loader.abort()
+                self._loader.discard()
             else:
                 self._ended = True
                 yield self._loader.finish()

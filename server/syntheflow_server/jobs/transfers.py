@@ -40,8 +40,7 @@ from syntheflow_server.jobs.work import Workshop, cores, keep
 
 _DESKS = "syntheflow_server.jobs.desks"
 _TASKS = "syntheflow_server.jobs.tasks"
-_RESUMED = frozenset({LoadMode.CREATE, LoadMode.REPLACE})
-"""Modes whose load is committed as it goes: what it made can be told from what was there."""
+_FOR_FILES = frozenset({LoadMode.CREATE, LoadMode.REPLACE})
 _LOADED = 0.95
 """Share of an export's progress when all rows are written."""
 _DISCARD_SECONDS = 60.0
@@ -132,7 +131,9 @@ class Transfers:
     async def _load(
         self, job: Job, order: ExportOrder, subject: Subject, address: Address, tally: _Tally
     ) -> tuple[str, ...]:
-        name = job.name if order.mode in _RESUMED else ""
+        # New tables are committed as they fill, so that a restarted server goes on there;
+        # tables that were there before change at once, in the end, or not at all.
+        name = job.name if order.mode is LoadMode.CREATE else ""
         load = Load(subject.target, order.mode, order.namespace, name)
         async with self._discarding(job, address, load), _scribe("load", address, load) as desk:
 
@@ -281,7 +282,7 @@ def check_export(spec: GenerationSpec, address: Address, mode: LoadMode) -> None
         ("generate.range", "a window of a table cannot go into a database; name its rows instead",
          not database or spec.range is None),
         ("mode", "files can be created or replaced, not appended to or truncated",
-         database or mode in _RESUMED),
+         database or mode in _FOR_FILES),
     )  # fmt: skip
     _refuse(rules, "EXPORT_INVALID")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -183,3 +185,62 @@ async def test_an_import_is_cancelled_like_any_job(begin, place):
         await asyncio.sleep(0)
         with pytest.raises(NotFoundError):
             await server.service.get_dataset("datasets/shop")
+
+
+def counts(path: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(path)) as base:
+        found = base.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {t: base.execute(f"SELECT count(*) FROM {t}").fetchone()[0] for (t,) in found}
+
+
+def make_base(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as base:
+        base.executescript(
+            "CREATE TABLE people (age INTEGER, name VARCHAR(40) NOT NULL);"
+            "CREATE TABLE pets (kind TEXT CHECK (kind <> ''));"
+        )
+        people = [(n % 90, f"n{n % 70}") for n in range(5_000)]
+        base.executemany("INSERT INTO people VALUES (?, ?)", people)
+        base.executemany("INSERT INTO pets VALUES (?)", [("cat",), ("dog",)] * 25)
+        base.commit()
+
+
+async def test_a_database_comes_as_declared_and_is_filled_on_where_it_was(
+    begin, place, monkeypatch
+):
+    make_base(place / "a.sqlite")
+    target = place / "b.sqlite"
+    async with begin() as server:
+        await eventually(lambda: server.readiness.ready)
+        source = f"sqlite://{place}/a.sqlite"
+        job = await server.service.import_dataset(source, dataset_id="shop", **ALL)
+        last = await ended(server.service, job)
+        assert last.tables == {"people": 5_000, "pets": 50}, last.error
+        schema = (await server.service.get_dataset("datasets/shop")).data_schema
+        assert schema.dialect == "sqlite"
+        assert schema.table("people").column("name").native_type == "VARCHAR(40)"
+        assert len(schema.table("pets").checks) == 1
+        assert (await ended(server.service, await server.service.train("datasets/shop"))).result
+    monkeypatch.setenv("TINY_UNIT_SECONDS", "0.3")
+    wish = GenerationSpec(model="models/shop")
+    async with begin() as server:
+        await eventually(lambda: server.readiness.ready)
+        # Cancelled, it leaves no table.
+        job = await server.service.export(wish, f"sqlite://{target}")
+        await eventually(lambda: server.runner.live(job.name).metrics.get("rows"))
+        await server.service.cancel(job.name)
+        assert (await ended(server.service, job)).state is JobState.CANCELLED
+        assert counts(target) == {}
+        # Stopped, it goes on after the next start.
+        job = await server.service.export(wish, f"sqlite://{target}")
+        await eventually(lambda: server.runner.live(job.name).metrics.get("rows"))
+    monkeypatch.delenv("TINY_UNIT_SECONDS")
+    async with begin() as server:
+        last = await ended(server.service, await server.service.get_job(job.name))
+        assert (last.state, last.result) == (JobState.SUCCEEDED, f"sqlite://{target}"), last.error
+        assert counts(target) == {"people": 5_000, "pets": 50}
+        refused = await ended(
+            server.service, await server.service.export(wish, f"sqlite://{target}")
+        )
+        assert refused.state is JobState.FAILED
+        assert counts(target) == {"people": 5_000, "pets": 50}

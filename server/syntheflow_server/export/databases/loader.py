@@ -16,7 +16,7 @@ from syntheflow_server.export.base import Target
 from syntheflow_server.export.databases import faults
 from syntheflow_server.export.databases.progress import Progress
 from syntheflow_server.export.databases.slots import Slot, check_rules, matched
-from syntheflow_server.export.ddl import fitting_name, quoted_name
+from syntheflow_server.export.ddl import dependency_order, fitting_name, quoted_name
 
 BLOCK_ROWS = 131_072
 """Rows of a table that are sent at once."""
@@ -161,6 +161,25 @@ class Loader(ABC):
                 self._commit()
         finally:
             self._close()
+
+    def discard(self) -> None:
+        """Take back a named load in mode create, and forget it; instead of `begin`.
+
+        Its tables are dropped, whatever rows they hold. A load that never began, or
+        that has ended well, leaves nothing to do: tables of others are not touched.
+        """
+        with self._ended_on_error():
+            if self.load and self.mode is LoadMode.CREATE and self._progress.found():
+                if self.dialect is Dialect.MYSQL:
+                    self.run("SET foreign_key_checks = 0")
+                # References may be there already, and may close a circle.
+                rest = " CASCADE" if self.dialect is Dialect.POSTGRESQL else ""
+                for name in reversed(dependency_order(self.target.schema, self.target.tables)):
+                    if self.label(name) in self._existing():
+                        self.run(f"DROP TABLE {self.name_of(name)}{rest}")
+                self._progress.end()
+                self._commit()
+        self._close()
 
     # What the parts of a load use
 
