@@ -132,6 +132,7 @@ def test_triggers_of_a_table_run_and_keys_of_every_kind_are_back(home: Home) -> 
     home.run(
         "ALTER TABLE visit ADD COLUMN seen timestamptz, ADD COLUMN stamp text",
         "ALTER TABLE person ADD CONSTRAINT heavy CHECK (weight > 0)",
+        "COMMENT ON CONSTRAINT visit_person_id_fkey ON visit IS 'who''s there'",
         "CREATE INDEX by_day ON visit (day) WHERE day IS NOT NULL",
         "ALTER TABLE visit ADD CONSTRAINT late UNIQUE (day, id) DEFERRABLE INITIALLY DEFERRED",
         "CREATE FUNCTION stamped() RETURNS trigger LANGUAGE plpgsql AS "
@@ -139,7 +140,8 @@ def test_triggers_of_a_table_run_and_keys_of_every_kind_are_back(home: Home) -> 
         "CREATE TRIGGER stamps BEFORE INSERT ON visit FOR EACH ROW EXECUTE FUNCTION stamped()",
     )
     query = (
-        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint "
+        "SELECT conname, concat(pg_get_constraintdef(oid), obj_description(oid, 'pg_constraint')) "
+        "FROM pg_constraint "
         "WHERE connamespace = 'public'::regnamespace UNION ALL "
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2"
     )

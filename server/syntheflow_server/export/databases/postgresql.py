@@ -30,9 +30,9 @@ class PostgresqlLoader(Loader):
 
     Keys, unique constraints and indexes of tables without rows, and all references, are
     dropped before the rows and put back after them in the same transaction: faster, and
-    the order of rows does not matter. That needs the owner of the tables. Columns of
-    types that have no binary form here (arrays, ranges, inet...) travel as text through
-    a temporary table and are cast there.
+    the order of rows does not matter. That needs the owner of the tables, and keeps others
+    out of them until the load ends. Columns of types that have no binary form here (arrays,
+    ranges, inet...) travel as text through a temporary table and are cast there.
     """
 
     dialect: ClassVar[Dialect] = Dialect.POSTGRESQL
@@ -142,13 +142,16 @@ class PostgresqlLoader(Loader):
         """Drop constraints of these kinds; return how to add them, or do so to `after`."""
         back = []
         query = catalog.constraints(self._places(), kinds, plain=not needed)
-        for table, name, definition in self.rows(query):
+        for table, name, definition, comment in self.rows(query):
             drop = f"ALTER TABLE {table} DROP CONSTRAINT {name}"
             if needed:
                 self.run(drop)
             elif not self._tried(drop):
                 continue
             back.append(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+            if comment is not None:
+                text = self.literal(str(comment))
+                back.append(f"COMMENT ON CONSTRAINT {name} ON {table} IS {text}")
         if not needed:
             self.after += back
         return back

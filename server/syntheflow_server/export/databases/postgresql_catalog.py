@@ -51,7 +51,7 @@ def slot_of(row: tuple[Any, ...]) -> Slot:
 
 
 def constraints(places: str, kinds: str, *, plain: bool) -> str:
-    """Return a query for table, name and definition of constraints of these kinds.
+    """Return a query for table, name, definition and comment of constraints of these kinds.
 
     With `plain`, without those that could not be put back just as they are: with a
     comment, a tablespace or a role of their own, inherited or pointed at from elsewhere.
@@ -59,7 +59,8 @@ def constraints(places: str, kinds: str, *, plain: bool) -> str:
     listed = ", ".join(f"'{kind}'" for kind in kinds)
     query = (
         "SELECT c.conrelid::regclass::text, quote_ident(c.conname), "
-        "pg_get_constraintdef(c.oid) FROM pg_constraint c LEFT JOIN pg_index i "
+        "pg_get_constraintdef(c.oid), obj_description(c.oid, 'pg_constraint') "
+        "FROM pg_constraint c LEFT JOIN pg_index i "
         "ON i.indexrelid = c.conindid AND c.contype <> 'f' "
         "LEFT JOIN pg_class k ON k.oid = i.indexrelid "
         f"WHERE c.conrelid IN ({places}) AND c.contype IN ({listed}) AND c.conparentid = 0"
