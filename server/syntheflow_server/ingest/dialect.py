@@ -79,7 +79,7 @@ def find_dialect(text: str, options: ReadOptions, *, line: int = 1) -> Dialect:
 def records_of(text: str, marks: Marks, *, line: int = 1) -> list[Record]:
     """Return up to 500 records of `text` that have no fault; blank lines are none."""
     if marks.line_end == "\r":
-        text = text.replace("\r", "\n")
+        text = text.translate({10: 13, 13: 10})  # how many lines there are is all that counts
     records: list[Record] = []
     for record in islice(RecordReader(io.StringIO(text), marks, line=line), _RECORDS):
         if record.fault == UNCLOSED and len(records) > 1:
@@ -95,13 +95,13 @@ def _plain(value: str) -> str:
 
 def _marks(text: str, options: ReadOptions) -> Marks:
     """Return the marks, each as said or as explains the sample best."""
-    line_end = "\n" if "\n" in text or "\r" not in text else "\r"
+    line_end = _line_end(text, options)
     comment = options.comment if options.comment is not None else ""
     separator = options.separator
     if separator is None:
         # Lines of remarks are no rows: they must not decide.
         rows = text if comment else _without(text, _COMMENT)
-        fitness = {s: _fitness(rows, s, options) for s in SEPARATORS}
+        fitness = {s: _fitness(rows, s, line_end, options) for s in SEPARATORS}
         separator = max(SEPARATORS, key=lambda s: fitness[s])
         separator = separator if fitness[separator][0] else ","
     quote = options.quote
@@ -117,6 +117,16 @@ def _marks(text: str, options: ReadOptions) -> Marks:
     if options.comment is None and _has_comments(text, marks):
         marks = Marks(marks.separator, marks.quote, marks.escape, _COMMENT, line_end)
     return marks
+
+
+def _line_end(text: str, options: ReadOptions) -> str:
+    """Return CR for the files of old systems, where most lines outside quotes end so."""
+    if "\r" not in text:
+        return "\n"
+    quote = re.escape('"' if options.quote is None else options.quote)
+    bare = re.sub(f"{quote}[^{quote}]*{quote}", "", text) if quote else text
+    lone = len(re.findall(r"\r(?!\n)", bare))
+    return "\r" if lone > bare.count("\n") else "\n"
 
 
 def _without(text: str, comment: str) -> str:
@@ -146,14 +156,15 @@ def _agreement(records: Sequence[Record]) -> int:
     return counts.most_common(1)[0][1] if counts else 0
 
 
-def _fitness(text: str, separator: str, options: ReadOptions) -> tuple[float, float, float, int]:
+def _fitness(
+    text: str, separator: str, line_end: str, options: ReadOptions
+) -> tuple[float, float, float, int]:
     """Return how well a separator explains the sample; compares as a tuple."""
     nothing = (0.0, 0.0, 0.0, 0)
     if separator not in text:
         return nothing
     quote = options.quote if options.quote is not None else _quote(text, separator)
     escape = options.escape if options.escape is not None else quote
-    line_end = "\n" if "\n" in text else "\r"
     marks = Marks(separator, quote, escape, options.comment or "", line_end)
     records = [record.values for record in records_of(text, marks)[:200]]
     if not records:

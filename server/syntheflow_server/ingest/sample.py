@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,10 +38,8 @@ def _skip(file: BinaryIO, lines: int) -> None:
     """Read past lines of any length."""
     if not lines:
         return
-    end = b"\n"
-    head = file.read(_SAMPLE)
-    if b"\n" not in head and b"\r" in head:
-        end = b"\r"
+    first = re.search(rb"\r\n|\n|\r", file.read(_SAMPLE))
+    end = b"\r" if first is not None and first[0] == b"\r" else b"\n"
     file.seek(0)
     left = lines
     while left and (part := file.read(_SAMPLE)):

@@ -26,7 +26,6 @@ DURATION = Kind(
     f"CAST(round({_PART % (3, 'DOUBLE')} * 1000000) AS BIGINT))",
     note="clock times beyond 24 hours read as durations",
     evidence=seen(r"-.*|(?:2[4-9]|[3-9][0-9]|[0-9]{3,}):.*"),
-    family="beyond 24 hours",
 )
 HALVES = [
     Kind(

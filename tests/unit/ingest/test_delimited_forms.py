@@ -80,9 +80,10 @@ def test_the_decimal_sign_of_one_column_decides_for_others() -> None:
     assert english["b"].to_pylist() == [1234, 2500]
 
 
-def test_a_departure_beyond_midnight_makes_the_arrival_a_duration_too() -> None:
-    _, table = read_text("arrive,depart\n23:50:00,24:10:00\n08:00:00,08:05:00\n")
-    assert table["arrive"].to_pylist()[1] == dt.timedelta(hours=8)
+def test_durations_in_one_column_leave_times_of_day_in_another() -> None:
+    _, table = read_text("took,at\n24:10:00,23:59:59.000005\n08:05:00,08:00:00\n")
+    assert table["took"].to_pylist()[0] == dt.timedelta(hours=24, minutes=10)
+    assert table["at"].to_pylist() == [dt.time(23, 59, 59, 5), dt.time(8)]
 
 
 def test_a_second_header_row_names_the_parts_of_merged_names() -> None:
@@ -200,3 +201,8 @@ def test_a_table_of_many_columns_keeps_them_all() -> None:
     _, table = read_text("\n".join(",".join(row) for row in [names, *rows]))
     assert table.schema.names == names
     assert table["n299"].to_pylist() == [0, 299, 598]
+
+
+def test_files_of_old_systems_may_hold_line_feeds_in_values() -> None:
+    _, table = read_text('id,v\r1,"a\nb\nc\nd"\r2,x\r')
+    assert table.to_pydict() == {"id": [1, 2], "v": ["a\nb\nc\nd", "x"]}
