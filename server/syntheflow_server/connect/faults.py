@@ -15,7 +15,11 @@ from types import MappingProxyType
 import sqlalchemy.exc
 
 from syntheflow_server.connect.places import Place
-from syntheflow_server.domain.errors import FailedPreconditionError, SyntheflowError
+from syntheflow_server.domain.errors import (
+    FailedPreconditionError,
+    InvalidArgumentError,
+    SyntheflowError,
+)
 
 _DRIVERS = ("adbc_driver_manager", "pg8000", "pymysql", "duckdb", "pymssql", "oracledb")
 
@@ -38,6 +42,10 @@ _MEANINGS: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
         "value": ("VALUE_REFUSED", "a value does not fit its column's type or length"),
         "exists": ("TABLE_EXISTS", "a table or a type of that name is there already"),
         "missing": ("TABLE_MISSING", "a table, column or type that is named is not there"),
+        "damaged": (
+            "DATABASE_DAMAGED",
+            "the file is damaged or is no database of this kind; write it again",
+        ),
         "busy": ("DATABASE_BUSY", "others hold locks there; run it again later"),
         "full": ("DATABASE_FULL", "the database has no room, memory or connection left"),
         "": ("DATABASE_ERROR", "the database refused it; its log has the words"),
@@ -168,7 +176,8 @@ def database_error(
     where = ", ".join([place.url, *named])
     tried = f"cannot {doing}: " if doing else ""
     code = f" (the database's code: {fault.code})" if fault.code else ""
-    return FailedPreconditionError(
+    kind = InvalidArgumentError if fault.meaning == "damaged" else FailedPreconditionError
+    return kind(
         f"{where}: {tried}{meaning}{code}",
         reason=reason,
         metadata={key: text for key, text in facts.items() if text},
@@ -256,8 +265,11 @@ def _of_sqlite(error: BaseException) -> _Fault:
         "SQLITE_READONLY": "permission",
         "SQLITE_PERM": "permission",
         "SQLITE_CANTOPEN": "reach",
-        "SQLITE_NOTADB": "database",
+        "SQLITE_NOTADB": "damaged",
+        "SQLITE_TOOBIG": "value",
     }
+    if name.startswith("SQLITE_CORRUPT"):
+        return _Fault("damaged", name)
     return _Fault(meanings.get(name, ""), name)
 
 
@@ -271,5 +283,9 @@ def _of_duckdb(error: BaseException) -> _Fault:
         found = (kind for word, kind in kinds.items() if word in told.lower())
         meaning = "unique" if told.lower().find("duplicate key") >= 0 else next(found, "")
     if name == "IOException":
-        meaning = "busy" if "lock" in told else "reach"
+        meaning = "busy" if "lock on file" in told else "reach"
+        if "not a valid DuckDB" in told or "corrupt" in told.lower():
+            meaning = "damaged"
+    if name in {"SerializationException", "InternalException", "FatalException"}:
+        meaning = "damaged"
     return _Fault(meaning, name)

@@ -94,4 +94,4 @@ def test_a_file_that_is_no_database_is_told(scheme: str, tmp_path: Path) -> None
         database.guarded("read"),
     ):
         database.connect().execute("SELECT * FROM t")
-    assert told.value.reason in {"DATABASE_MISSING", "DATABASE_UNREACHABLE"}
+    assert told.value.reason == "DATABASE_DAMAGED"

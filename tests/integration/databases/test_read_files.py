@@ -217,6 +217,19 @@ def test_a_damaged_file_is_told_and_leaves_nothing(music, out) -> None:
     data[4096:8192] = b"\x55" * 4096
     music.write_bytes(bytes(data))
 
-    with pytest.raises(SyntheflowError):
+    with pytest.raises(SyntheflowError, match="damaged"):
         read_database_file(music, Dialect.SQLITE, Wanted(), out)
+    assert list(out.iterdir()) == []
+
+
+def test_a_giant_value_is_refused_before_it_fills_the_memory(tmp_path, out) -> None:
+    path = tmp_path / "giant.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (a TEXT)")
+        connection.execute("INSERT INTO t VALUES (replace(hex(zeroblob(40000000)), '0', 'x'))")
+        connection.commit()
+
+    with pytest.raises(SyntheflowError, match="table 't'") as told:
+        read_database_file(path, Dialect.SQLITE, Wanted(), out)
+    assert told.value.reason == "VALUE_REFUSED"
     assert list(out.iterdir()) == []

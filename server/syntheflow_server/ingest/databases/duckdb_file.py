@@ -65,6 +65,7 @@ class DuckdbSource:
         self._connection = connection
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET threads = 1")
+        connection.execute("SET memory_limit = '1GB'")
         connection.execute("BEGIN TRANSACTION")
 
     def namespaces(self) -> list[str]:

@@ -44,6 +44,7 @@ _DECIMAL = re.compile(
     r"(?:numeric|decimal|money|number)[a-z_ ]*\((\d+)\s*(?:,\s*(\d+))?\)", re.IGNORECASE
 )
 _FLOAT_DIGITS = 15
+_LONGEST_VALUE = 64 << 20
 
 
 class SqliteSource:
@@ -58,6 +59,7 @@ class SqliteSource:
         connection.execute("PRAGMA query_only = 1")
         # A view or a trigger of the file may not call what is dangerous.
         connection.execute("PRAGMA trusted_schema = 0")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_VALUE)
         connection.execute("BEGIN")
         # Only the first look fixes the state that the transaction sees.
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
