@@ -20,6 +20,7 @@ from syntheflow_server.export.ddl import create_tables, dependency_order
 _COLUMN = re.compile(r"NOT NULL constraint failed: (?:.*\.)?([^.\s]+)\s*$")
 _SEQUENCE = re.compile(r"nextval\('((?:[^']|'')+)'(?:::\w+)?\)", re.IGNORECASE)
 _ROWS = "syntheflow_rows"
+_MEMORY = "1GiB"
 
 
 class DuckdbLoader(Loader):
@@ -43,6 +44,8 @@ class DuckdbLoader(Loader):
     ) -> None:
         super().__init__(database, target, mode, namespace=namespace, load=load)
         self._connection: Any = database.connect()
+        # More waits on disk, beside the file; keys alone must be in memory.
+        self._connection.execute(f"SET memory_limit = '{_MEMORY}'")
         self._open = False
         self._schema = self.literal(namespace) if namespace else "current_schema()"
         self._stages: dict[str, str] = {}
