@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from syntheflow.values import Dataset, Job, Model, Report
 
 _CONNECTIONS = "SYNTHEFLOW_CONNECTIONS"
+_START_SECONDS = 240.0
 _SOURCE, _TARGET = "clone-source", "clone-target"
 
 
@@ -145,8 +146,12 @@ def _served(
     environment = {_CONNECTIONS: json.dumps(connections)}
     with tempfile.TemporaryDirectory(prefix="syntheflow-clone-") as folder:
         session.say("Starting a server of its own for the clone ...")
-        with LocalServer(Path(folder), environment=environment) as server:
+        server = LocalServer(Path(folder), environment=environment)
+        try:
+            server.start(timeout_seconds=_START_SECONDS)
             yield replace(session, server=server.address), (names[0], names[1])
+        finally:
+            server.stop()
 
 
 class _Story:
