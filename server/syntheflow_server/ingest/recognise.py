@@ -79,7 +79,7 @@ def _kind_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
         return "excel"
     if "[Content_Types].xml" in names and any(name.startswith("xl/") for name in names):
         return "excel"

@@ -19,6 +19,8 @@ NAMES = {"mssql": "tsql", "postgresql": "postgres"}
 """What sqlglot calls a dialect, where it is not our own word."""
 
 
+# sqlglot quotes in its log what it cannot parse; texts of files are never logged.
+logging.getLogger("sqlglot").addFilter(lambda _record: False)
 # How SQL Server lays tables out on disk: no part of what they mean.
 _STORAGE = re.compile(
     r"\b(?:NON)?CLUSTERED\b|\bWITH\s*\((?:[^()]|\([^()]*\))*\)|\b(?:TEXTIMAGE_)?ON\s*\[\w+\]",

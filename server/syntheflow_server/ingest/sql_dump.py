@@ -126,6 +126,8 @@ def _dialect(path: Path) -> Dialect:
     named = re.search(r"^-- (PostgreSQL database|MySQL|MariaDB) dump", sample, re.MULTILINE)
     if named:
         return Dialect.POSTGRESQL if named[1].startswith("P") else Dialect.MYSQL
+    if re.match(r"\s*PRAGMA\s+\w+", sample, re.IGNORECASE):
+        return Dialect.SQLITE
     return max(counts, key=lambda dialect: counts[dialect])
 
 

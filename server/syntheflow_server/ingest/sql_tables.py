@@ -75,10 +75,13 @@ class SqlTable:
 class SqlTarget:
     """Where the rows of one INSERT or COPY go: columns of the table in their order."""
 
-    def __init__(self, table: SqlTable, places: list[int], *, backslash: bool) -> None:
+    def __init__(self, table: SqlTable, places: list[int], dialect: Dialect) -> None:
         self._table = table
         self._places = places
-        self._backslash = backslash
+        self._ways = {
+            "backslash": dialect is Dialect.MYSQL,
+            "binary_floats": dialect is Dialect.SQLITE,
+        }
 
     def add_values(self, bundle: list[tuple[str, ...]], script: SqlText) -> None:
         """Stage rows of values as they are written."""
@@ -87,7 +90,7 @@ class SqlTarget:
             return
         try:
             self._store([
-                [text_of(raw, families, backslash=self._backslash) for raw in values]
+                [text_of(raw, families, **self._ways) for raw in values]
                 for values, families in self._columns(rows)
             ])  # fmt: skip
         except NoValueError:
@@ -98,7 +101,7 @@ class SqlTarget:
         made: list[list[str | None]] = []
         for (values, families), place in zip(self._columns([row]), self._places, strict=True):
             try:
-                made.append([text_of(values[0], families, backslash=self._backslash)])
+                made.append([text_of(values[0], families, **self._ways)])
             except NoValueError:
                 rule = "an expression stands where a plain value is expected; dump values"
                 self._table.bad_row(rule, script, self._table.declared.columns[place].name)
@@ -236,7 +239,7 @@ class SqlTables:
             rule = "rows are inserted into a column that CREATE TABLE does not have"
             raise bad_file(declared.name, rule, column=missing[0])
         places = [known[column.lower()] for column in columns] or list(range(len(known)))
-        return SqlTarget(table, places, backslash=self.dialect is Dialect.MYSQL)
+        return SqlTarget(table, places, self.dialect)
 
     def _table_of(self, name: str) -> SqlTable | None:
         key = name.lower()

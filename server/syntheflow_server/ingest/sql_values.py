@@ -25,18 +25,29 @@ _COPY = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _COPIED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
+_FLOAT_DIGITS = 16
+
+
 class NoValueError(ValueError):
     """What stands there is no plain value."""
 
 
-def text_of(raw: str, families: set[str], *, backslash: bool) -> str | None:
-    """Return a value's text, None for NULL; raises NoValueError for other expressions."""
+def text_of(
+    raw: str, families: set[str], *, backslash: bool, binary_floats: bool = False
+) -> str | None:
+    """Return a value's text, None for NULL; raises NoValueError for other expressions.
+
+    With `binary_floats` a number such as 0.98999999999999999 is the 0.99 that was meant:
+    SQLite's own dump writes all digits of its floats.
+    """
     first = raw[:1]
     if first == "'":
         return _quoted(raw, families, backslash=backslash)
     if _NUMBER.fullmatch(raw):
         families.add("number")
-        return raw.replace(" ", "")
+        plain = raw.replace(" ", "")
+        long = binary_floats and len(plain) > _FLOAT_DIGITS and not plain.lstrip("+-").isdigit()
+        return repr(float(plain)) if long else plain
     upper = raw.upper()
     if upper in {"NULL", "DEFAULT"}:
         return None

@@ -210,6 +210,15 @@ def test_rows_are_whole_wherever_the_pieces_end(
     assert made["b"] == [f"a'b, ({i})" for i in made["a"]]
 
 
+def test_floats_of_a_sqlite_dump_are_what_was_meant(tmp_path: Path) -> None:
+    text = (
+        "PRAGMA foreign_keys=OFF;\nCREATE TABLE [t] ([p] NUMERIC(10,2), [n] NVARCHAR(9));\n"
+        "INSERT INTO t VALUES(0.98999999999999999112,'x');"
+    )
+    made, rows = read(tmp_path, text)["t"]
+    assert (made.dialect, rows["p"]) == ("sqlite", [decimal.Decimal("0.99")])
+
+
 def test_values_outside_of_a_statement_are_refused(tmp_path: Path) -> None:
     text = "INSERT INTO t (a) VALUES (1);\n(2), (3);"
     with pytest.raises(InvalidArgumentError, match="values stand where"):
