@@ -70,8 +70,15 @@ def read_create(tree: exp.Create, dialect: str) -> DeclaredTable | None:
     return table
 
 
+def _native(kind: exp.DataType, dialect: str) -> str:
+    """Return the type in the dialect's words; SQLite's decimals keep their digits."""
+    if dialect == "sqlite" and kind.is_type(exp.DataType.Type.DECIMAL):
+        return kind.sql()
+    return kind.sql(dialect=NAMES.get(dialect, dialect))
+
+
 def _column(table: DeclaredTable, part: exp.ColumnDef, dialect: str) -> DeclaredColumn:
-    native = part.kind.sql(dialect=NAMES.get(dialect, dialect)) if part.kind else ""
+    native = _native(part.kind, dialect) if part.kind else ""
     column = DeclaredColumn(part.name, native)
     for constraint in part.constraints:
         kind = constraint.kind
