@@ -53,7 +53,10 @@ def _members(archive: zipfile.ZipFile, path: Path, table: str) -> list[zipfile.Z
     members = [
         member
         for member in archive.infolist()
-        if not member.is_dir() and not any(_hidden(p) for p in PurePosixPath(member.filename).parts)
+        # A damaged index may hold members without a name, which is_dir() does not stand.
+        if member.filename
+        and not member.is_dir()
+        and not any(_hidden(part) for part in PurePosixPath(member.filename).parts)
     ]
     if len(members) > _MEMBER_LIMIT:
         rule = f"the archive has more than {_MEMBER_LIMIT:,} files; send fewer at a time"
