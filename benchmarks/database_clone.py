@@ -9,8 +9,8 @@ database of a server started from the machine's packages, with all keys and refe
 `syntheflow clone` fills an empty database from it. Told are: references and keys that do not
 hold (counted by SQL), constraints that the database declares, rows beside those asked for, the
 seconds of each step, and how much the answers of an application's queries (joins along each
-reference, grouped by a column of the parent whose values have three rows each) differ: half the sum of the differences of the
-groups' shares, 0 is the same, 1 nothing in common.
+reference, grouped by a column of the parent whose values have three rows each) differ: half the
+sum of the differences of the groups' shares, 0 is the same, 1 nothing in common.
 """
 
 # ruff: noqa: S608 - names are quoted, and the databases are made for this

@@ -124,7 +124,7 @@ def postgresql_server() -> Iterator[TestServer]:
     """Run PostgreSQL."""
     programs = _folder_of("postgres", "initdb", newest_of="/usr/lib/postgresql/*/bin")
     if programs is None:
-        _missing("PostgreSQL", "postgresql")
+        missing("PostgreSQL", "postgresql")
     with _private_folder("pg") as folder:
         data, port = folder / "data", _free_port()
         secret = folder / "password"
@@ -163,7 +163,7 @@ def mariadb_server() -> Iterator[TestServer]:
     programs = _folder_of("mariadbd", newest_of="/usr/sbin")
     installer = shutil.which("mariadb-install-db")
     if programs is None or installer is None:
-        _missing("MariaDB", "mariadb-server-core")
+        missing("MariaDB", "mariadb-server-core")
     with _private_folder("my") as folder:
         data, port, link = folder / "data", _free_port(), folder / "socket"
         small = ("--innodb-log-file-size=64M", "--innodb-flush-log-at-trx-commit=0")
@@ -237,7 +237,7 @@ def _version(folder: Path) -> float:
     return float(digits) if digits.replace(".", "", 1).isdigit() else 0.0
 
 
-def _missing(server: str, package: str) -> Any:
+def missing(server: str, package: str) -> Any:
     told = (
         f"{server} is not installed: `tests/support/packages` installs it (as root), "
         f"or install the package {package}"

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from support.servers import TestDatabase
+from support.servers import TestDatabase, missing
 from support.shop import NASTY, SHOP, shop_rows
 from support.targets import files_of
 from syntheflow_server.domain.writing import Dialect, WriteOptions
@@ -114,10 +114,11 @@ def test_a_script_that_fails_leaves_nothing_in_postgresql(
     ) == [(0,)]
 
 
-@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the program sqlite3 is not there")
 def test_the_program_sqlite3_gives_back_every_text(tmp_path: Path) -> None:
     import sqlite3
 
+    if shutil.which("sqlite3") is None:
+        missing("SQLite's program", "sqlite3")
     file = shop_script(Dialect.SQLITE, tmp_path)
     with file.open("rb") as script:
         subprocess.run(["sqlite3", "-bail", tmp_path / "shop.db"], stdin=script, check=True)
