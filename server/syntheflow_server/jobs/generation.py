@@ -153,7 +153,8 @@ class Generator:
         spec: GenerationSpec,
         given: tuple[Seeds, ...],
     ) -> AsyncIterator[Path]:
-        stored = [s.source.dataset for s in given if isinstance(s.source, StoredRows)]
+        sources = [s.source for s in given if isinstance(s.source, StoredRows)]
+        stored = [source.dataset for source in sources if source.dataset]
         existing = tuple(rows for rows in given if rows.field == "existing")
         seeds = tuple(rows for rows in given if rows.field != "existing")
         asked, tables = _asked(spec), tables_of(model, spec)

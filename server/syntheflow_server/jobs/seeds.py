@@ -19,7 +19,10 @@ _FILE_MARK = b"ARROW1"
 
 @dataclass(frozen=True, slots=True)
 class StoredRows:
-    """A table of an uploaded dataset, in the folder `directory`; `key` tells its state."""
+    """A table of an uploaded dataset, in the folder `directory`; `key` tells its state.
+
+    `dataset` is empty for rows that were read from elsewhere for one job alone.
+    """
 
     dataset: str
     key: str

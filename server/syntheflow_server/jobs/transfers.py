@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from syntheflow_server.domain.writing import LoadMode
 from syntheflow_server.export import Target
 from syntheflow_server.jobs.desks import Begin, Bytes, Discard, End, Load
 from syntheflow_server.jobs.generation import Generator
+from syntheflow_server.jobs.growing import growth
 from syntheflow_server.jobs.process import Progress, Reporter, run_process
 from syntheflow_server.jobs.requests import GenerationSpec
 from syntheflow_server.jobs.runner import Commit, Made, Runner, Work
@@ -120,7 +121,7 @@ class Transfers:
             address = await self.address(order.destination, writing=True)
             tally = _Tally(report)
             if address.place.kind is PlaceKind.DATABASE:
-                notes = await self._load(job, order, subject, address, tally)
+                notes = await self._load(job, order, subject, address, tally, staging)
             else:
                 notes = await self._deliver(order, subject, address, tally, staging)
             made = Made(address.place.url, tally.metrics(), tally.rows, notes)
@@ -129,8 +130,17 @@ class Transfers:
         return work
 
     async def _load(
-        self, job: Job, order: ExportOrder, subject: Subject, address: Address, tally: _Tally
+        self,
+        job: Job,
+        order: ExportOrder,
+        subject: Subject,
+        address: Address,
+        tally: _Tally,
+        staging: Path,
     ) -> tuple[str, ...]:
+        grown: tuple[str, ...] = ()
+        if order.mode is LoadMode.APPEND:
+            subject, grown = await _growing(order, subject, address, tally, staging)
         # New tables are committed as they fill, so that a restarted server goes on there;
         # tables that were there before change at once, in the end, or not at all.
         name = job.name if order.mode is LoadMode.CREATE else ""
@@ -153,7 +163,7 @@ class Transfers:
             tally.say(_LOADED, "putting keys, references and counters in order")
             loaded = await _answer(desk, End())
         tally.rows.update(loaded.rows)
-        return tuple(loaded.notes)
+        return (*grown, *loaded.notes)
 
     @asynccontextmanager
     async def _discarding(self, job: Job, address: Address, load: Load) -> AsyncIterator[None]:
@@ -218,6 +228,16 @@ class _Tally:
         done = sum(self.rows.values())
         seconds = max(1e-9, time.monotonic() - self.began)
         return {"rows": float(done), "rows_per_second": (done - self.found) / seconds}
+
+
+async def _growing(
+    order: ExportOrder, subject: Subject, address: Address, tally: _Tally, staging: Path
+) -> tuple[Subject, tuple[str, ...]]:
+    """Return the subject that suits the rows which are there, and what is to be told of it."""
+    model, spec, given = subject.model, subject.spec, subject.given
+    folder = staging / "existing"
+    grown = await growth(model, spec, given, address, order.namespace, folder, tally.report)
+    return replace(subject, spec=grown.spec, given=grown.given), grown.notes
 
 
 @asynccontextmanager
