@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 from starlette.applications import Starlette
 
+from syntheflow_server.allocator import keep_freed_memory
 from syntheflow_server.config import Settings
 from syntheflow_server.domain.resources import Resource
 from syntheflow_server.gateway import WebServer, build_app, listen
@@ -159,6 +160,7 @@ async def serve(settings: Settings, engines: dict[str, str] = ENGINES) -> None:
 
     Raises OSError or a domain error, with a message for people, if it cannot start.
     """
+    keep_freed_memory()  # messages of a megabyte come and go
     stopping, hurried = _signals()
     async with running(settings, engines) as server:
         listener = listen(settings.host, settings.http_port)

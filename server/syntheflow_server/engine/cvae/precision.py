@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 
 import torch
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_KEPT_BYTES = 1 << 28
 
 
 def compute_type() -> torch.dtype:
@@ -28,20 +24,6 @@ def _processor_type() -> torch.dtype:
     """
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()  # noqa: SLF001 - no public name
     return torch.bfloat16 if native else torch.float32
-
-
-@functools.cache
-def keep_freed_memory() -> None:
-    """Ask the C library to keep freed memory for the next step instead of giving it back.
-
-    A training step allocates and frees the same megabytes thousands of times; returning
-    them to the system each time costs a third of the step in page faults. Does nothing
-    where the C library has no `mallopt` (musl, macOS).
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def device_of(name: str) -> torch.device:

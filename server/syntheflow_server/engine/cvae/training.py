@@ -14,9 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from syntheflow_server.allocator import keep_freed_memory
 from syntheflow_server.engine.cvae.adam import AdamW
 from syntheflow_server.engine.cvae.network import TableNetwork
-from syntheflow_server.engine.cvae.precision import device_of, keep_freed_memory
+from syntheflow_server.engine.cvae.precision import device_of
 from syntheflow_server.engine.cvae.recipe import Recipe
 from syntheflow_server.engine.cvae.snapshots import (
     Keeper,
