@@ -161,22 +161,74 @@ def test_a_column_that_is_missing_or_must_be_filled_is_named(home: Home) -> None
     ]
 
 
-def test_a_text_that_is_too_long_is_named_by_row_without_its_value(home: Home) -> None:
-    home.run(
-        "CREATE TABLE person (id bigint PRIMARY KEY, name varchar(90), code varchar(3), "
-        "weight double precision)",
-        "CREATE TABLE visit (id bigint, person_id bigint, day date, cost decimal(8, 2))",
-    )
+NARROW = (
+    "CREATE TABLE person (id bigint PRIMARY KEY, name varchar(4){name}, code varchar({code}), "
+    "weight double precision)"
+)
+VISITS = "CREATE TABLE visit (id bigint, person_id bigint, day date, cost decimal({cost}))"
+
+
+def test_texts_are_cut_to_the_length_of_their_column_and_told(home: Home) -> None:
+    home.run(NARROW.format(name="", code=9), VISITS.format(cost="8, 2"))
+    loaded = load(home, people(120, 5), LoadMode.APPEND)
+    names = [name for (name,) in home.rows("SELECT name FROM person ORDER BY id")]
+    sent = people(120, 5)["person"]["name"].to_pylist()
     if home.dialect in {"sqlite", "duckdb"}:
-        load(home, people(120, 5), LoadMode.APPEND)
-        assert home.count("person") == 120
+        # A declared length means nothing there.
+        assert (names, loaded.notes) == (sent, ())
         return
-    with pytest.raises(InvalidArgumentError, match="at most 3 characters") as told:
+    assert names == [name and name[:4] for name in sent]
+    (note,) = loaded.notes
+    missing = sent.count(None)
+    assert note.startswith(f"column 'name' of table 'person': {120 - missing} texts were cut to 4")
+
+
+def test_texts_that_were_cut_before_a_break_are_told_too(home: Home, monkeypatch) -> None:
+    monkeypatch.setattr("syntheflow_server.export.databases.loader.BLOCK_ROWS", 1)
+    home.run(NARROW.format(name="", code=9), VISITS.format(cost="8, 2"))
+    (batch,) = people(10, 1)["person"].to_batches()
+    first = loader_of(home, LoadMode.APPEND, load="jobs/7")
+    first.begin()
+    first.write("person", 0, batch.slice(0, 3))
+    first.write("person", 3, batch.slice(3, 3))
+    first.abort()
+    second = loader_of(home, LoadMode.APPEND, load="jobs/7")
+    assert second.begin() == {"visit": 0, "person": 6}
+    notes = second.finish().notes
+    assert [": 6 texts" in note for note in notes] == (
+        [] if home.dialect in {"sqlite", "duckdb"} else [True]
+    )
+
+
+@pytest.mark.parametrize(("unique", "column"), [("", "code"), (" UNIQUE", "name")])
+def test_a_key_that_is_too_long_is_named_by_row_without_its_value(
+    home: Home, unique: str, column: str
+) -> None:
+    if home.dialect in {"sqlite", "duckdb"}:
+        return
+    home.run(NARROW.format(name=unique, code=9 if unique else 3), VISITS.format(cost="8, 2"))
+    with pytest.raises(InvalidArgumentError, match="keys and references are not cut") as told:
         load(home, people(120, 5), LoadMode.APPEND)
     (violation,) = told.value.violations
-    assert (violation.table, violation.column, violation.row) == ("person", "code", 99)
+    row = 0 if unique else 99
+    assert (violation.table, violation.column, violation.row) == ("person", column, row)
     assert "c100" not in told.value.message
     assert home.count("person") == 0
+
+
+def test_a_decimal_beyond_its_digits_is_named(home: Home) -> None:
+    home.run(NARROW.format(name="", code=9), VISITS.format(cost="3, 1"))
+    if home.dialect == "sqlite":
+        # Digits mean nothing there.
+        load(home, people(120, 120), LoadMode.APPEND)
+        assert home.rows("SELECT max(cost) FROM visit") == [(119.25,)]
+        return
+    with pytest.raises(InvalidArgumentError) as told:
+        load(home, people(120, 120), LoadMode.APPEND)
+    (violation,) = told.value.violations
+    assert (violation.table, violation.column, violation.row) == ("visit", "cost", 100)
+    assert "100.25" not in f"{told.value.message} {told.value.violations}"
+    assert home.count("visit") == 0
 
 
 def test_a_number_that_is_too_large_is_named(home: Home) -> None:

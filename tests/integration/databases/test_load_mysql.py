@@ -78,6 +78,19 @@ def test_every_type_of_a_column_takes_its_values(home: Home, files: str) -> None
     assert home.rows("SELECT CAST(span AS char) FROM things WHERE tiny = -7") == [("-00:01:30",)]
 
 
+def test_texts_beyond_the_bytes_of_their_type_are_cut_between_characters(home: Home) -> None:
+    home.run("CREATE TABLE things (a tinytext CHARACTER SET utf8mb4)")
+    column = Column(name="a", type="string", semantic_type=SemanticType.TEXT)
+    schema = Schema(tables=(Table(name="things", columns=(column,)),))
+    rows = pa.table({"a": ["ü" * 127, None, "x" * 254 + "ü", "😀" * 70]})
+    loaded = load(home, {"things": rows}, LoadMode.APPEND, schema)
+    found = sorted(len(text) for (text,) in home.rows("SELECT a FROM things") if text)
+    assert found == [63, 127, 254]
+    assert loaded.notes == (
+        "column 'a' of table 'things': 2 texts were cut to 255 bytes (tinytext)",
+    )
+
+
 def test_a_server_that_asks_for_a_file_gets_none(home: Home) -> None:
     home.run("CREATE TABLE things (line varchar(900))")
     with open_database(home.address) as database:

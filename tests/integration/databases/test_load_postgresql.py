@@ -111,6 +111,29 @@ def test_what_does_not_fit_a_type_is_told_without_its_value(
     assert home.count("things") == 0
 
 
+def test_a_table_made_with_the_lengths_of_its_source_takes_longer_texts(home: Home) -> None:
+    column = Column(
+        name="a", type="string", semantic_type=SemanticType.TEXT, native_type="character(2)"
+    )
+    schema = Schema(tables=(Table(name="things", columns=(column,)),), dialect="postgresql")
+    loaded = load(home, {"things": pa.table({"a": ["üüü", None, "x"]})}, schema=schema)
+    assert home.rows("SELECT a FROM things ORDER BY a NULLS FIRST") == [(None,), ("x ",), ("üü",)]
+    (note,) = loaded.notes
+    assert note.startswith("column 'a' of table 'things': 1 text was cut to 2 characters")
+
+
+def test_columns_that_only_the_database_joins_are_not_cut(home: Home) -> None:
+    home.run(
+        "CREATE TABLE kinds (a varchar(2) PRIMARY KEY)",
+        "INSERT INTO kinds VALUES ('ab')",
+        "CREATE TABLE things (a varchar(2) REFERENCES kinds)",
+    )
+    rows = {"things": pa.table({"a": ["ab", "abc"]})}
+    with pytest.raises(InvalidArgumentError, match="references are not cut"):
+        load(home, rows, LoadMode.APPEND, schema_of("things", {"a": "string"}))
+    assert home.count("things") == 0
+
+
 def test_serial_and_identity_columns_go_on_behind_the_rows(home: Home) -> None:
     home.run(
         "CREATE SEQUENCE numbers INCREMENT 10",

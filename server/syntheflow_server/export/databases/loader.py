@@ -15,7 +15,8 @@ from syntheflow_server.domain.writing import Dialect, LoadMode
 from syntheflow_server.export.base import Target
 from syntheflow_server.export.databases import faults
 from syntheflow_server.export.databases.progress import Progress
-from syntheflow_server.export.databases.slots import Slot, check_rules, matched
+from syntheflow_server.export.databases.slots import Slot, check_filled, matched
+from syntheflow_server.export.databases.texts import Cutter, joined_columns
 from syntheflow_server.export.ddl import dependency_order, fitting_name, quoted_name
 
 BLOCK_ROWS = 131_072
@@ -83,6 +84,8 @@ class Loader(ABC):
         self.written: dict[str, int] = dict.fromkeys(target.tables, 0)
         """Rows by table that were sent, those of an earlier run too."""
         self._waiting: dict[str, _Waiting] = {}
+        self._joined: dict[str, set[str]] = {}
+        self._cutter = Cutter()
         self._progress = Progress(self)
 
     # What callers do
@@ -97,6 +100,7 @@ class Loader(ABC):
             if self.load and self._progress.found():
                 self.written.update(self._progress.rows())
                 self.after = self._progress.statements()
+                self._cutter.counts.update(self._progress.cut())
             else:
                 self._prepare()
                 if self.load:
@@ -149,7 +153,8 @@ class Loader(ABC):
                 self._progress.end()
             self._commit()
         self._close()
-        return Loaded(dict(self.written), tuple(dict.fromkeys(self.notes)))
+        notes = [*dict.fromkeys(self.notes), *self._cutter.notes(self.slots)]
+        return Loaded(dict(self.written), tuple(notes))
 
     def abort(self) -> None:
         """End the load: what is not committed is taken back. With a name, it can go on later."""
@@ -239,17 +244,28 @@ class Loader(ABC):
             found += wrong
         if found:
             raise faults.unfit(found)
+        for name in self.target.tables:
+            held = self._joined.setdefault(name, joined_columns(self.target, name))
+            if self.mode in {LoadMode.APPEND, LoadMode.TRUNCATE}:
+                there = set().union(self._referring(name), *self._unique(name))
+                held.update(slot.source for slot in self.slots[name] if slot.name in there)
 
     def _send(self, table: str) -> None:
         waiting = self._waiting.pop(table)
         rows = pa.Table.from_batches(waiting.batches)
-        check_rules(self.target.table(table), self.slots[table], rows, waiting.first)
+        slots = self.slots[table]
+        check_filled(self.target.table(table), slots, rows, waiting.first)
+        joined = self._joined[table]
+        rows, cut = self._cutter.fitted(table, slots, joined, rows, waiting.first)
         self.sending = (table, waiting.first)
         self._insert(table, rows, waiting.first)
         self.sending = None
         self.written[table] = waiting.first + waiting.rows
+        self._cutter.add(table, cut)
         if self.load:
             self._progress.note(table, self.written[table])
+            for column in cut:
+                self._progress.note_cut(table, column, self._cutter.counts[table, column])
             self._commit()
 
     def _check_keys(self) -> None:
@@ -315,6 +331,11 @@ class Loader(ABC):
     @abstractmethod
     def _unique(self, table: str) -> list[set[str]]:
         """Return the columns of each unique key of a table that is there."""
+
+    def _referring(self, table: str) -> set[str]:
+        """Return the columns of a table that is there which foreign keys join to others."""
+        del table
+        return set()
 
     def _check_before(self) -> None:  # noqa: B027 - not all need it
         """Check rows before the statements of `after`, where those commit them."""

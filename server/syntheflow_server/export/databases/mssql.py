@@ -98,6 +98,15 @@ class MssqlLoader(BulkLoader):
             keys.setdefault(index, set()).add(str(column))
         return list(keys.values())
 
+    def _referring(self, table: str) -> set[str]:
+        found = self.rows(
+            "SELECT COL_NAME(parent_object_id, parent_column_id) FROM sys.foreign_key_columns "
+            f"WHERE parent_object_id = {self._place(table)} UNION "
+            "SELECT COL_NAME(referenced_object_id, referenced_column_id) "
+            f"FROM sys.foreign_key_columns WHERE referenced_object_id = {self._place(table)}"
+        )
+        return {str(name) for (name,) in found}
+
 
 def mssql_slot(row: tuple[object, ...]) -> Slot:
     """Return the slot that a row of the catalogue tells of; its base is identity where it is."""

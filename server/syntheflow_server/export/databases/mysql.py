@@ -17,7 +17,7 @@ from syntheflow_server.export.base import Target
 from syntheflow_server.export.databases import faults
 from syntheflow_server.export.databases.loader import Loader
 from syntheflow_server.export.databases.mysql_rows import insert_values, load_lines
-from syntheflow_server.export.databases.references import orphans, references_of
+from syntheflow_server.export.databases.references import joined_columns, orphans, references_of
 from syntheflow_server.export.databases.slots import Slot
 from syntheflow_server.export.ddl import add_constraints, create_tables, quoted_name
 
@@ -144,7 +144,8 @@ class MysqlLoader(Loader):
             "SELECT column_name, column_type, data_type, is_nullable = 'YES', "
             "column_default IS NOT NULL OR extra LIKE '%auto_increment%', "
             "extra LIKE '%VIRTUAL GENERATED%' OR extra LIKE '%STORED GENERATED%', "
-            "CASE WHEN data_type IN ('char', 'varchar') THEN character_maximum_length END "
+            "CASE WHEN data_type IN ('char', 'varchar') THEN character_maximum_length END, "
+            "CASE WHEN data_type LIKE '%text' THEN character_octet_length END "
             f"FROM information_schema.columns WHERE table_schema = {self._base} "
             f"AND table_name = {name} ORDER BY ordinal_position"
         )
@@ -152,8 +153,9 @@ class MysqlLoader(Loader):
             Slot(
                 str(label), str(kind), str(base), nullable=bool(nullable), filled=bool(filled),
                 computed=bool(computed), longest=int(str(longest)) if longest else None,
+                octets=int(str(octets)) if octets else None,
             )
-            for label, kind, base, nullable, filled, computed, longest in found
+            for label, kind, base, nullable, filled, computed, longest, octets in found
         ]  # fmt: skip
 
     def _create(self) -> None:
@@ -246,6 +248,9 @@ class MysqlLoader(Loader):
         for index, column in found:
             keys.setdefault(index, set()).add(str(column))
         return list(keys.values())
+
+    def _referring(self, table: str) -> set[str]:
+        return joined_columns(references_of(self, self._base), self.label(table))
 
     def _conclude(self) -> None:
         if self.mode is not LoadMode.REPLACE:

@@ -18,7 +18,12 @@ import pyarrow.compute as pc
 from syntheflow_server.domain.writing import Dialect
 from syntheflow_server.export.databases import faults
 from syntheflow_server.export.databases.bulk import BulkLoader
-from syntheflow_server.export.databases.references import Reference, gathered, orphans
+from syntheflow_server.export.databases.references import (
+    Reference,
+    gathered,
+    joined_columns,
+    orphans,
+)
 from syntheflow_server.export.databases.slots import Slot
 from syntheflow_server.export.value_text import plain_text
 
@@ -123,6 +128,9 @@ class OracleLoader(BulkLoader):
         for index, column in found:
             keys.setdefault(index, set()).add(str(column))
         return list(keys.values())
+
+    def _referring(self, table: str) -> set[str]:
+        return joined_columns(self._references(), self.label(table))
 
 
 def oracle_slot(row: tuple[object, ...]) -> Slot:

@@ -215,6 +215,9 @@ class PostgresqlLoader(Loader):
         found = self.rows(catalog.unique_columns(self._place(table)))
         return [set(str(columns).split("\n")) for (columns,) in found]
 
+    def _referring(self, table: str) -> set[str]:
+        return {str(name) for (name,) in self.rows(catalog.joined_columns(self._place(table)))}
+
     def _set_counters(self) -> None:
         for table, column, sequence in self.rows(catalog.sequences(self._places())):
             self.rows(catalog.set_behind(str(table), str(column), self.literal(str(sequence))))

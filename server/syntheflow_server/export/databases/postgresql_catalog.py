@@ -96,6 +96,16 @@ def unique_columns(place: str) -> str:
     )
 
 
+def joined_columns(place: str) -> str:
+    """Return a query for the columns of a table that foreign keys join to others."""
+    return (
+        "SELECT a.attname::text FROM pg_attribute a JOIN pg_constraint c ON c.contype = 'f' "
+        "AND (c.conrelid = a.attrelid AND a.attnum = ANY (c.conkey) "
+        "OR c.confrelid = a.attrelid AND a.attnum = ANY (c.confkey)) "
+        f"WHERE a.attrelid = {place}"
+    )
+
+
 def sequences(places: str) -> str:
     """Return a query for table, column and sequence where a column is numbered by one."""
     return f"""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 TABLE = "syntheflow_loads"
 """Table in the target; it is dropped again with the end of the last load in it."""
-_ROWS, _STATEMENT = "rows", "statement"
+_ROWS, _STATEMENT, _CUT = "rows", "statement", "cut"
 
 
 class Progress:
@@ -62,6 +62,23 @@ class Progress:
             f"UPDATE {self._table} SET at_row = {count} "
             f"WHERE {self._mine} AND kind = '{_ROWS}' AND item = {item}"
         )
+
+    def cut(self) -> dict[tuple[str, str], int]:
+        """Return how many texts were cut, by table and column."""
+        found = self._loader.rows(
+            f"SELECT item, statement, at_row FROM {self._table} "
+            f"WHERE {self._mine} AND kind = '{_CUT}'"
+        )
+        return {(str(item), str(column)): int(str(count)) for item, column, count in found}
+
+    def note_cut(self, table: str, column: str, count: int) -> None:
+        """Keep that `count` texts of the column were cut."""
+        item, name = self._loader.literal(table), self._loader.literal(column)
+        self._loader.run(
+            f"DELETE FROM {self._table} WHERE {self._mine} AND kind = '{_CUT}' "
+            f"AND item = {item} AND statement = {name}"
+        )
+        self._put(_CUT, table, count, column)
 
     def end(self) -> None:
         """Forget the load, and drop the table if it was the last."""

@@ -49,6 +49,16 @@ def gathered(found: Iterable[tuple[object, ...]]) -> list[Reference]:
     return list(made.values())
 
 
+def joined_columns(references: Iterable[Reference], label: str) -> set[str]:
+    """Return the columns of the table of this name that references join to others."""
+    joined: set[str] = set()
+    for reference in references:
+        for child, parent in reference.columns:
+            joined.update({child} if reference.child == label else ())
+            joined.update({parent} if reference.parent == label else ())
+    return joined
+
+
 def orphans(loader: Loader, reference: Reference, limit: str) -> str:
     """Return a query that finds a row whose parent is not there."""
 

@@ -21,7 +21,8 @@ class Slot:
     """A column of a table in the database.
 
     `type` is its type in the database's words, `filled` says that it gets a value by
-    itself, `computed` that it takes none, `longest` is the most characters it holds.
+    itself, `computed` that it takes none, `longest` is the most characters it holds, `octets`
+    the most bytes.
     `base` names the type for the loader: without length, domains resolved.
     `source` is the name of the dataset's column that goes there.
     """
@@ -33,6 +34,7 @@ class Slot:
     filled: bool = False
     computed: bool = False
     longest: int | None = None
+    octets: int | None = None
     digits: tuple[int, int] | None = None
     source: str = ""
 
@@ -83,17 +85,10 @@ def _of(slot: Slot, source: str) -> Slot:
     return Slot(**(values | {"source": source}))
 
 
-def check_rules(table: Table, slots: list[Slot], rows: pa.Table, first: int) -> None:
-    """Raise InvalidArgumentError if a value is missing or too long for its slot."""
+def check_filled(table: Table, slots: list[Slot], rows: pa.Table, first: int) -> None:
+    """Raise InvalidArgumentError if a value is missing where its slot needs one."""
     for slot in slots:
         values = rows.column(slot.source)
         if not slot.nullable and values.null_count:
             row = first + pc.index(pc.is_null(values), True).as_py()
             raise faults.row_refused(table.name, slot.source, row, "takes no NULL")
-        if slot.longest is None or not pa.types.is_string(values.type):
-            continue
-        longer = pc.greater(pc.utf8_length(values), slot.longest)
-        if pc.any(longer).as_py():
-            row = first + pc.index(longer, True).as_py()
-            rule = f"holds at most {slot.longest} characters ({slot.type}), and the text is longer"
-            raise faults.row_refused(table.name, slot.source, row, rule)
