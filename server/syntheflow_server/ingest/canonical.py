@@ -12,6 +12,7 @@ from syntheflow_server.ingest.tables import bad_file
 
 _WIDE_UNSIGNED = pa.decimal128(20, 0)
 _INT64_MAX = (1 << 63) - 1
+_MOST_DIGITS = 38
 
 _SAME: list[tuple[Callable[[pa.DataType], bool], pa.DataType]] = [
     (pa.types.is_integer, pa.int64()),
@@ -42,8 +43,11 @@ def stored_type(kind: pa.DataType, *, table: str, column: str) -> pa.DataType:
     if pa.types.is_timestamp(kind):
         return _checked_zone(pa.timestamp("us", tz=kind.tz), table=table, column=column)
     if pa.types.is_decimal(kind):
-        if kind.precision <= 38:
-            return pa.decimal128(kind.precision, kind.scale)
+        # Digits before the point that are always zero (a negative scale), or none before it.
+        scale = max(kind.scale, 0)
+        digits = max(kind.precision - min(kind.scale, 0), scale)
+        if digits <= _MOST_DIGITS:
+            return pa.decimal128(digits, scale)
         problem = "decimals of more than 38 digits are not supported; store fewer digits or text"
     elif pa.types.is_nested(kind):
         problem = f"nested values ({_family(kind)}) are not supported; spread them over columns"

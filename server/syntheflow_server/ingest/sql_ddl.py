@@ -7,7 +7,6 @@ import re
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from syntheflow_server.domain.schema import ForeignKey
 from syntheflow_server.ingest.declared import DeclaredColumn, DeclaredTable
@@ -34,7 +33,7 @@ def parsed(statement: str, dialect: str) -> exp.Expression | None:
         statement = _STORAGE.sub(" ", statement)
     try:
         made = sqlglot.parse_one(statement, dialect=NAMES.get(dialect, dialect))
-    except (SqlglotError, RecursionError):
+    except Exception:  # noqa: BLE001 - a parser made for whole statements, on the text of strangers
         return None
     return made if isinstance(made, exp.Expression) else None
 
@@ -81,7 +80,7 @@ def _column(table: DeclaredTable, part: exp.ColumnDef, dialect: str) -> Declared
     native = _native(part.kind, dialect) if part.kind else ""
     column = DeclaredColumn(part.name, native)
     for constraint in part.constraints:
-        kind = constraint.kind
+        kind = constraint.args.get("kind")
         if isinstance(kind, exp.PrimaryKeyColumnConstraint):
             table.primary_key = (column.name,)
         elif isinstance(kind, exp.UniqueColumnConstraint):

@@ -173,3 +173,12 @@ def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         ingest(tmp_path, file_name="x", table="x", format="sas", out=tmp_path)
     assert caught.value.reason == "FORMAT_UNKNOWN"
+
+
+def test_decimals_of_hundreds_keep_their_values(tmp_path: Path) -> None:
+    values = pa.array([decimal.Decimal("12e2"), None], pa.decimal128(5, -2))
+    path = tmp_path / "t.arrow"
+    with pa.ipc.new_file(path, pa.schema([("x", values.type)])) as writer:
+        writer.write_batch(pa.record_batch([values], names=["x"]))
+    (made,) = ingest(path, file_name="t.arrow", table="", format=None, out=tmp_path)
+    assert pq.read_table(made.path)["x"].to_pylist() == values.to_pylist()

@@ -1,0 +1,5 @@
+ '';
+CREATE TABLE pub (
+    id in
+teCK ((eric))
+);
