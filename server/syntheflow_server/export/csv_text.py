@@ -24,8 +24,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from syntheflow_server.export.base import Encoder, Piece, blocks, cut_lines
-from syntheflow_server.export.string_bytes import StringBytes, flags, one_of, replaced
-from syntheflow_server.export.value_text import plain_text
+from syntheflow_server.export.cells import Part, cells, marks, text_cells
+from syntheflow_server.export.lines import lines
+from syntheflow_server.export.string_bytes import StringBytes, one_of, replaced
 
 _FIRST_OF_FORMULA = one_of(b"=@\t\r+-'")
 _FORMULA = r"^(?:'*[=@\t\r]|'+[+-])"
@@ -33,8 +34,9 @@ _SIGNED = r"^[+-]"
 _LIKE_A_NUMBER = r"^[+-][0-9 .,()/-]*(?:[eE][+-]?[0-9]+)?$"
 # Blanks at either end are quoted too: many readers trim what is not quoted.
 _BLANKS = one_of(b" \t")
-# Text of one block stays below the 2 GiB of Arrow's string offsets, even if all is quotes.
-_BLOCK = 1 << 28
+# Text of one block stays below the 2 GiB of Arrow's string offsets, even if all is quotes,
+# and its cells, which may be twice as large and wider than a number, take not too much.
+_BLOCK = 1 << 25
 
 
 class CsvEncoder(Encoder):
@@ -56,51 +58,47 @@ class CsvEncoder(Encoder):
         del first
         self._expect(batch)
         for block in blocks(batch, _BLOCK):
-            cells = [self._cells(column) for column in block.columns]
-            cells[-1] = pc.binary_join_element_wise(
-                cells[-1], "\r\n", "", null_handling="replace", null_replacement=""
-            )
-            lines = pc.binary_join_element_wise(
-                *cells, ",", null_handling="replace", null_replacement=""
-            )
-            yield from cut_lines(lines)
+            parts: list[Part] = []
+            for column in block.columns:
+                parts += [b",", *self._cell(column)] if parts else self._cell(column)
+            yield from cut_lines(lines([*parts, b"\r\n"], block.num_rows))
 
-    def _cells(self, values: pa.Array) -> pa.Array:
-        if not pa.types.is_string(values.type):
-            return plain_text(values)
-        if self.target.options.escape_formulas:
-            values = _without_formulas(values)
-        return _quoted(values)
+    def _cell(self, values: pa.Array) -> list[Part]:
+        if pa.types.is_string(values.type):
+            return _texts(values, escape_formulas=self.target.options.escape_formulas)
+        return cells(values)
 
 
-def _quoted(text: pa.Array) -> pa.Array:
-    """Return texts with quotes where they need them."""
+def _texts(text: pa.Array, *, escape_formulas: bool) -> list[Part]:
+    """Return texts with quotes and apostrophes where they need them."""
     source = StringBytes(text)
     first, last = source.ends()
+    empty = source.offsets[1:] == source.offsets[:-1]
+    formula = _formulas(text, first) if escape_formulas else None
+    blank = _BLANKS[first]
+    if formula is not None:
+        blank &= ~formula
     needed: npt.NDArray[np.bool_] = source.rows_with(b",", b'"', b"\n", b"\r")
-    needed |= (first == 0) & (np.diff(source.offsets) == 0)
-    needed |= _BLANKS[first] | _BLANKS[last]
+    needed |= empty | blank | _BLANKS[last]
     if text.null_count:
         needed &= np.asarray(text.is_valid())
-    if not needed.any():
-        return text
-    marks = flags(needed, '"')
-    return pc.binary_join_element_wise(marks, replaced(source, {b'"': b'""'}), marks, "")
+    quote: list[Part] = [marks(needed, b'"')] if needed.any() else []
+    apostrophe: list[Part] = [] if formula is None else [marks(formula, b"'")]
+    return [*quote, *apostrophe, text_cells(replaced(source, {b'"': b'""'})), *quote]
 
 
-def _without_formulas(text: pa.Array) -> pa.Array:
-    """Return texts with an apostrophe before what a spreadsheet would run."""
-    first, _ = StringBytes(text).ends()
+def _formulas(text: pa.Array, first: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None:
+    """Return which texts a spreadsheet would run, None for none; `first` are their first bytes."""
     suspect = np.flatnonzero(_FIRST_OF_FORMULA[first])
     if not len(suspect):
-        return text
+        return None
     some = text.take(pa.array(suspect))
     signed = pc.match_substring_regex(some, _SIGNED)
     number = pc.match_substring_regex(some, _LIKE_A_NUMBER)
     formula = pc.or_(pc.match_substring_regex(some, _FORMULA), pc.and_not(signed, number))
     rows = np.zeros(len(text), np.bool_)
     rows[suspect[np.asarray(pc.fill_null(formula, fill_value=False))]] = True
-    return pc.binary_join_element_wise(flags(rows, "'"), text, "") if rows.any() else text
+    return rows if rows.any() else None
 
 
 def _is_formula(name: str) -> bool:

@@ -33,6 +33,7 @@ class StringBytes:
         whole = memoryview(buffers[2]) if buffers[2] else memoryview(b"")
         self.data = bytes(whole[start:stop])
         self._counts: dict[bytes, npt.NDArray[np.int64]] = {}
+        self._places: dict[bytes, npt.NDArray[np.int64]] = {}
 
     def has(self, *characters: bytes) -> bool:
         """Tell whether any of the single bytes occurs."""
@@ -42,17 +43,26 @@ class StringBytes:
         """Return how often the single byte occurs before each offset."""
         known = self._counts.get(character)
         if known is None:
-            places = np.flatnonzero(np.frombuffer(self.data, np.uint8) == character[0])
-            known = self._counts[character] = np.searchsorted(places, self.offsets)
+            known = np.zeros(len(self.offsets), np.int64)
+            np.cumsum(
+                np.bincount(self._rows_of(character), minlength=len(self.text)), out=known[1:]
+            )
+            self._counts[character] = known
         return known
+
+    def _rows_of(self, character: bytes) -> npt.NDArray[np.int64]:
+        """Return the row of each place where the single byte occurs."""
+        if character not in self._places:
+            places = np.flatnonzero(np.frombuffer(self.data, np.uint8) == character[0])
+            self._places[character] = np.searchsorted(self.offsets[1:], places, side="right")
+        return self._places[character]
 
     def rows_with(self, *characters: bytes) -> npt.NDArray[np.bool_]:
         """Return which texts hold any of the single bytes."""
         rows = np.zeros(len(self.text), np.bool_)
         for character in characters:
             if character in self.data:
-                before = self.counts(character)
-                rows |= before[1:] > before[:-1]
+                rows[self._rows_of(character)] = True
         return rows
 
     def ends(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
@@ -61,10 +71,12 @@ class StringBytes:
         if not self.data:
             return np.zeros(rows, np.uint8), np.zeros(rows, np.uint8)
         codes = np.frombuffer(self.data, np.uint8)
+        first = codes.take(self.offsets[:-1], mode="clip")
+        last = codes.take(self.offsets[1:] - 1, mode="clip")
         empty = self.offsets[1:] == self.offsets[:-1]
-        first = np.where(empty, 0, codes[np.minimum(self.offsets[:-1], len(codes) - 1)])
-        last = np.where(empty, 0, codes[self.offsets[1:] - 1])
-        return first.astype(np.uint8), last.astype(np.uint8)
+        if empty.any():
+            first[empty] = last[empty] = 0
+        return first, last
 
 
 def replaced(text: pa.Array | StringBytes, escapes: dict[bytes, bytes]) -> pa.Array:
