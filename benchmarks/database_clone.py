@@ -169,10 +169,11 @@ def quoted(home: TestDatabase, name: str) -> str:
 
 def constraints(home: TestDatabase) -> dict[str, int]:
     """Count the constraints that the database declares and keeps, by kind."""
+    # To PostgreSQL this view shows the database's own, to MySQL those of all databases.
+    own = "'public'" if home.server.dialect == "postgresql" else "DATABASE()"
     listed = home.rows(
         "SELECT constraint_type, count(*) FROM information_schema.table_constraints "
-        "WHERE table_schema NOT IN ('pg_catalog', 'information_schema', 'mysql', 'sys', "
-        "'performance_schema') AND constraint_type <> 'CHECK' GROUP BY constraint_type"
+        f"WHERE table_schema = {own} AND constraint_type <> 'CHECK' GROUP BY constraint_type"
     )
     return {str(kind): int(number) for kind, number in listed}
 
@@ -196,11 +197,21 @@ def broken(schema: Schema, home: TestDatabase) -> int:
 
 def questions(schema: Schema, home: TestDatabase) -> Iterator[tuple[str, str]]:
     """Yield an application's questions: children grouped by a column of their parent."""
+    # What identifies or refers is numbered anew: its groups have other names in the clone.
+    numbered = {
+        (table, column)
+        for key in schema.foreign_keys
+        for table, columns in (
+            (key.child_table, key.child_columns),
+            (key.parent_table, key.parent_columns),
+        )
+        for column in columns
+    }
     for key in schema.foreign_keys:
         child, parent = quoted(home, key.child_table), quoted(home, key.parent_table)
         joined = f"FROM {child} c JOIN {parent} p ON {same(key, home)}"
         for column in schema.table(key.parent_table).columns:
-            if column.name in key.parent_columns or column.type not in _GROUPED:
+            if (key.parent_table, column.name) in numbered or column.type not in _GROUPED:
                 continue
             name = f"p.{quoted(home, column.name)}"
             groups = number(home, f"SELECT count(DISTINCT {name}) {joined}")

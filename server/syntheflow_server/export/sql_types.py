@@ -72,6 +72,11 @@ _WORDED = re.compile(
 )
 _CHOICES = re.compile(r"(enum|set) ?\(( ?'(?:[^'\\]|'')*' ?,?)+\)", re.IGNORECASE)
 
+_ALWAYS_SHAPED = frozenset(
+    ("uuid", "uniqueidentifier", "json", "jsonb", "xml", "inet", "cidr", "macaddr", "enum")
+)
+"""Types of which no text is ever made that is none of their values."""
+
 _KEPT: dict[Dialect, dict[str, str]] = {
     _P: {
         "int": "smallint,int2,integer,int,int4,bigint,int8,numeric,decimal",
@@ -194,9 +199,9 @@ def _native(column: Column, dialect: Dialect, key_length: int) -> str:
     kept = _KEPT_WORDS[dialect]
     kind = kind_of(column.arrow)
     known = word in kept.get(kind, frozenset())
-    # Texts of one shape (UUID, JSON) may be made up wrong where they are free text.
-    if kind == "string" and column.semantic_type is not SemanticType.TEXT:
-        known = known or word in kept.get("shaped", frozenset())
+    if kind == "string" and word in kept.get("shaped", frozenset()):
+        # Texts of other shapes (a time with its zone) may be made up wrong where they are free.
+        known = known or word in _ALWAYS_SHAPED or column.semantic_type is not SemanticType.TEXT
     length = declared_length(column)
     if key_length and (word in _NO_KEYS[dialect] or "max" in text.lower() or length > key_length):
         known = False

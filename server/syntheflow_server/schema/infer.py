@@ -11,7 +11,7 @@ from syntheflow_server.domain.hints import ColumnHint, SchemaHint, TableHint
 from syntheflow_server.domain.schema import Column, ForeignKey, Schema, SemanticType, Table
 from syntheflow_server.domain.tables import StoredTables
 from syntheflow_server.schema.keys import composite_key, is_junction, single_key
-from syntheflow_server.schema.profile import TableProfile
+from syntheflow_server.schema.profile import ColumnProfile, TableProfile
 from syntheflow_server.schema.relations import composite_references, single_references
 from syntheflow_server.schema.types import semantic_type, type_name
 
@@ -69,7 +69,7 @@ def _table(profile: TableProfile, key: tuple[str, ...], hint: TableHint) -> Tabl
                 name=column.name,
                 type=said.type or type_name(column.kind),
                 semantic_type=said.semantic_type or semantic_type(column, key),
-                nullable=said.nullable or column.nulls > 0 or column.rows == 0,
+                nullable=_nullable(column, said),
                 native_type=said.native_type,
                 identity=said.identity,
             )
@@ -81,6 +81,12 @@ def _table(profile: TableProfile, key: tuple[str, ...], hint: TableHint) -> Tabl
         unique_keys=hint.unique_keys,
         checks=hint.checks,
     )
+
+
+def _nullable(column: ColumnProfile, said: ColumnHint) -> bool:
+    """Tell whether values may be missing; of a table without rows only a database knows."""
+    unknown = column.rows == 0 and not said.native_type
+    return said.nullable or column.nulls > 0 or unknown
 
 
 def _refer(table: Table, tables: Mapping[str, Table], references: list[ForeignKey]) -> Table:

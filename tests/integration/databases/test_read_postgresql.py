@@ -78,7 +78,7 @@ def test_types_stand_in_the_words_of_the_database(tables) -> None:
         "language_id": "integer",
         "original_id": "integer",
         "rental_rate": "numeric(4,2)",
-        "rating": "mpaa_rating",
+        "rating": "mpaa_rating enum('G', 'PG', 'PG-13', 'R', 'NC-17')",
         "special_features": "text[]",
     }
     assert [name for name, column in film.items() if column.identity] == ["film_id"]

@@ -163,8 +163,14 @@ def test_types_of_the_user_or_for_other_values_are_not_kept(native: str) -> None
 
 
 def test_free_text_is_not_put_into_types_of_one_shape() -> None:
-    for means, made in ((SemanticType.CODE, "uuid"), (SemanticType.TEXT, "text")):
-        shaped = column("x", "string", native="uuid", means=means)
+    own, free = SemanticType.CODE, SemanticType.TEXT
+    for native, means, made in (
+        ("uuid", own, "uuid"),
+        ("uuid", free, "uuid"),  # made-up UUIDs are UUIDs in any case
+        ("timetz", own, "timetz"),
+        ("timetz", free, "text"),
+    ):
+        shaped = column("x", "string", native=native, means=means)
         assert column_type(shaped, Dialect.POSTGRESQL, "postgresql") == made
 
 

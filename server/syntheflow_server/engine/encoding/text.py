@@ -32,6 +32,7 @@ from syntheflow_server.engine.encoding.base import (
 )
 from syntheflow_server.engine.encoding.bins import Bins
 from syntheflow_server.engine.encoding.chances import Stream
+from syntheflow_server.engine.encoding.forms import Form, form_of
 from syntheflow_server.engine.encoding.holders import counted
 from syntheflow_server.engine.encoding.letters import LetterModel
 from syntheflow_server.engine.encoding.makeup import entities_of, learn, longest_of, repeated
@@ -50,6 +51,7 @@ _COMMON_MOST = 32
 _KNOWN_MOST = 4096
 _LEARNED_ROWS = 100_000
 _TRIES = 64
+_FORM_TRIES = 16
 _OFTEN = 8
 _MORE = "0123456789"
 _LIKELY = 12
@@ -66,7 +68,7 @@ class TextCodec(Codec):
 
     `known` are strings with enough holders but no code of their own, with their holders.
     No composed string is longer than `longest`, if that is not 0. Without `pools` no two
-    composed strings are meant to be the same.
+    composed strings are meant to be the same. With `form` every composed string is of it.
     """
 
     kind: ClassVar[str] = "text"
@@ -80,6 +82,7 @@ class TextCodec(Codec):
     sieve: Sieve
     missing: bool
     pools: Pools | None = None
+    form: Form | None = None
 
     @classmethod
     def fit(
@@ -123,7 +126,7 @@ class TextCodec(Codec):
         mine = np.arange(len(rows) + len(beside)) < len(rows)
         mine[np.setdiff1d(np.arange(len(rows)), left)] = False
         pools = Pools.fit(np.append(rows, beside), kinds, mine, size, needed)
-        return replace(codec, pools=pools)
+        return replace(codec, pools=pools, form=form_of(column.native_type, texts))
 
     @classmethod
     def of(
@@ -260,9 +263,11 @@ class TextCodec(Codec):
     ) -> pa.Array:
         stream = Stream.of(uniforms[rows, :2])
         stream.even = even
+        if self.form is not None and self.form.free:
+            return self.form.fresh(stream)
         texts = self._compose(kind, column, uniforms, rows, stream)
-        for attempt in range(_TRIES):
-            again = np.flatnonzero(self.sieve.holds(texts) | self._too_long(texts))
+        for attempt in range(_TRIES if self.form is None else _FORM_TRIES):
+            again = np.flatnonzero(self._unfit(texts))
             if not len(again):
                 return texts
             other = stream.branch(1000 + attempt, again)
@@ -272,9 +277,32 @@ class TextCodec(Codec):
             index = np.arange(len(rows))
             index[again] = len(rows) + np.arange(len(again))
             texts = pa.concat_arrays([texts, made]).take(pa.array(index))
+        if self.form is not None:
+            return self._formed(self.form, texts, stream)
         if self.longest:
             texts = pc.utf8_slice_codeunits(texts, 0, self.longest)
         return self._lengthened(texts, stream)
+
+    def _unfit(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return which strings [n] are somebody's own, too long, or not of the form."""
+        unfit = self.sieve.holds(texts) | self._too_long(texts)
+        return unfit if self.form is None else unfit | ~self.form.fits(texts)
+
+    def _formed(self, form: Form, texts: pa.Array, stream: Stream) -> pa.Array:
+        """Return the texts, those that are nothing yet replaced by what fits in any case."""
+        again = np.flatnonzero(self._unfit(texts))
+        if not len(again):
+            return texts
+        own = stream.branch(2000, again)
+        shared = [text for text in (*self.common, *(text for text, _ in self.known)) if text]
+        if shared:
+            drawn = (own.take() * len(shared)).astype(np.int64)
+            made = pa.array(shared, pa.string()).take(pa.array(drawn))
+        else:
+            made = form.fresh(own)
+        index = np.arange(len(texts))
+        index[again] = len(texts) + np.arange(len(again))
+        return pa.concat_arrays([texts, made]).take(pa.array(index))
 
     def _too_long(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
         if not self.longest:
@@ -331,6 +359,7 @@ class TextCodec(Codec):
             "longest": self.longest,
             "missing": self.missing,
             "distinct": self.distinct,
+            "form": self.form and self.form.to_json(),
             "templates": [template.to_json() for template in self.templates],
             "makers": [],
             "counts": None,
@@ -360,7 +389,7 @@ class TextCodec(Codec):
             prose = Prose.from_arrays("prose", makers, arrays)
             counts = Bins.from_state(facts["counts"], bins)
         letters = LetterModel.from_arrays("letters", arrays) if templates else None
-        return cls.of(
+        made = cls.of(
             facts["name"],
             tuple(facts["common"]),
             templates,
@@ -374,3 +403,4 @@ class TextCodec(Codec):
             distinct=facts["distinct"],
             pools=Pools.from_arrays("pools", arrays),
         )
+        return replace(made, form=Form.from_json(facts.get("form")))

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from syntheflow_server.engine.encoding.base import RARE_ROWS
+from syntheflow_server.engine.encoding.forms import form_of
 from syntheflow_server.engine.encoding.sieve import NO_SIEVE, Sieve
 from syntheflow_server.engine.keys.base import KeyMaker, RowNumbers
 from syntheflow_server.engine.keys.permute import mix, permute
@@ -75,6 +76,9 @@ class PatternKey(KeyMaker):
                 counts[i][run] += 1
                 sets[i].update(run)
         shapes = [_shape(mask, texts, letters, needed) for mask, _ in common]
+        if form_of("", sample) is not None:
+            # Each run of letters is nearly a shape of its own, and none tells of the others.
+            shapes, common = [_uuid(sample[0])], [((), len(sample))]
         turns = _turns([count for _, count in common])
         seen = set().union(*(set(value) for value in sample))
         mark = next((m for m in _MARKS if m not in seen), "\u00b7")
@@ -205,6 +209,16 @@ def _shape(
         alphabet = "".join(c for c in _FULL[kind] if c.lower() <= "f") if hexadecimal else ""
         segments.append((alphabet or _FULL[kind], length))
     return tuple(segments) or (("", 0),)
+
+
+def _uuid(text: str) -> tuple[Segment, ...]:
+    """Return the shape of UUIDs written like `text`."""
+    digits = "0123456789ABCDEF" if text.upper() == text else "0123456789abcdef"
+    runs = [(digits, length) for length in (8, 4, 3, 3, 12)]
+    marks = [("-", 0), ("-4", 0), ("-a", 0), ("-", 0)]
+    if digits.isupper():
+        marks[2] = ("-A", 0)
+    return (runs[0], *(part for pair in zip(marks, runs[1:], strict=True) for part in pair))
 
 
 def _room(shape: Sequence[Segment]) -> int:

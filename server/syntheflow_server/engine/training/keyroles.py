@@ -51,6 +51,10 @@ def key_roles(
     """Return how the keys of `table` are made; UnsupportedError if one cannot be."""
     owned = set(owner.child_columns) if owner else set()
     keys = unique_keys(table, schema)
+    relied_on = {
+        table.primary_key,
+        *(key.parent_columns for key in schema.references_to(table.name)),
+    }
     linked = filled_by(links) - own_columns(keys, links)
     once = False
     surrogate: list[str] = []
@@ -69,7 +73,9 @@ def key_roles(
                 distinct.append(rest)
         elif len(key) == 1 and free and not _is_boolean(source, key[0]):
             surrogate.append(key[0])
-        elif _is_unique_link(key, links):
+        elif _is_unique_link(key, links) or (
+            key not in {table.primary_key, *relied_on} and (not free or disambiguator)
+        ):
             continue
         elif not free:
             raise _unsupported(table, key)

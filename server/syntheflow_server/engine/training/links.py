@@ -23,11 +23,12 @@ _DRAWN = (LinkKind.CODED, LinkKind.LEVELS)
 
 
 def unique_keys(table: Table, schema: Schema) -> list[tuple[str, ...]]:
-    """Return the primary key and all other column sets that references rely on."""
+    """Return the primary key, column sets that references rely on, and declared unique keys."""
     keys = [table.primary_key] if table.primary_key else []
-    for key in schema.references_to(table.name):
-        if not any(set(known) == set(key.parent_columns) for known in keys):
-            keys.append(key.parent_columns)
+    relied_on = [key.parent_columns for key in schema.references_to(table.name)]
+    for columns in (*relied_on, *table.unique_keys):
+        if not any(set(known) == set(columns) for known in keys):
+            keys.append(columns)
     return sorted(keys, key=len)
 
 

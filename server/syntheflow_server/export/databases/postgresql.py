@@ -16,7 +16,12 @@ from syntheflow_server.export.base import Target
 from syntheflow_server.export.databases import faults
 from syntheflow_server.export.databases import postgresql_catalog as catalog
 from syntheflow_server.export.databases.loader import Loader
-from syntheflow_server.export.databases.postgresql_types import fitted, text_as, wire_of
+from syntheflow_server.export.databases.postgresql_types import (
+    fitted,
+    is_turned,
+    text_as,
+    wire_of,
+)
 from syntheflow_server.export.databases.slots import Slot
 from syntheflow_server.export.ddl import add_constraints, create_tables
 
@@ -118,8 +123,21 @@ class PostgresqlLoader(Loader):
         schema, tables = self.target.schema, self.target.tables
         for statement in create_tables(schema, tables, self.dialect, namespace=self.namespace):
             self.run(statement)
+        self._retype()
         self._put_aside("pux", needed=False)
         self.after += add_constraints(schema, tables, self.dialect, namespace=self.namespace)
+
+    def _retype(self) -> None:
+        """Give columns of arrays and bits their type: rows come as text that only we can turn."""
+        if self.target.schema.dialect != Dialect.POSTGRESQL:
+            return
+        for name in self.target.tables:
+            for column in self.target.table(name).columns:
+                if column.type == "string" and is_turned(column.native_type):
+                    self.run(
+                        f"ALTER TABLE {self.name_of(name)} ALTER COLUMN {self.quoted(column.name)}"
+                        f" TYPE {column.native_type} USING NULL"
+                    )
 
     def _drop(self, tables: list[str]) -> None:
         if tables:

@@ -5,6 +5,8 @@ Types without a binary form here return None from `wire_of`: they travel as text
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,6 +30,17 @@ _PLAIN: dict[str, pa.DataType] = {
     "uuid": _UUID,
     "jsonb": _JSONB,
 } | dict.fromkeys(("text", "varchar", "bpchar", "name", "citext", "enum", "json"), pa.string())
+
+
+_TURNED = re.compile(
+    r"(?:(?:smallint|integer|bigint|boolean|real|double precision|text"
+    r"|(?:numeric|character varying)(?:\(\d+(?:,\d+)?\))?)\[\]|bit(?: varying)?\(\d+\))"
+)
+
+
+def is_turned(native: str) -> bool:
+    """Tell whether `text_as` turns any text that stands for such a type into its value."""
+    return _TURNED.fullmatch(native) is not None
 
 
 def wire_of(  # noqa: PLR0911 - one case a line

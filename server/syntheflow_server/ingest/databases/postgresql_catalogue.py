@@ -41,7 +41,9 @@ SELECT a.attrelid::int8 AS id, a.attnum::int4 AS number, a.attname::text AS name
 _TYPES = """
 SELECT t.oid::int8 AS id, t.typname::text AS name, t.typtype::text AS sort,
        t.typcategory::text AS category, t.typbasetype::int8 AS base, t.typtypmod::int4 AS modifier,
-       t.typnotnull AS filled, n.nspname::text AS namespace
+       t.typnotnull AS filled, n.nspname::text AS namespace,
+       (SELECT string_agg(quote_literal(e.enumlabel), ', ' ORDER BY e.enumsortorder)
+          FROM pg_enum e WHERE e.enumtypid = t.oid) AS labels
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"""
 _INDEXES = """
 SELECT i.indrelid::int8 AS id, i.indisprimary AS is_primary, i.indnkeyatts::int4 AS width,
@@ -71,6 +73,7 @@ class _Type:
     modifier: int
     filled: bool = False
     domains: tuple[int, ...] = ()
+    labels: str | None = None
 
 
 def namespaces(query: Callable[[str], Rows]) -> list[str]:
@@ -134,7 +137,7 @@ def _resolve(column: dict[str, Any], types: dict[int, dict[str, Any]]) -> _Type:
         known = types[known["base"]]
     sorts = {"e": "enum", "c": "composite", "r": "range", "m": "range"}
     kind = sorts.get(known["sort"]) or ("array" if known["category"] == "A" else known["name"])
-    return _Type(kind, modifier, filled, tuple(domains))
+    return _Type(kind, modifier, filled, tuple(domains), known["labels"])
 
 
 def _column(row: dict[str, Any], kind: _Type) -> SourceColumn:
@@ -145,7 +148,7 @@ def _column(row: dict[str, Any], kind: _Type) -> SourceColumn:
         digits = ((bare >> 16) & 0xFFFF, scale)
     return SourceColumn(
         name=row["name"],
-        native_type=row["native"],
+        native_type=f"{row['native']} enum({kind.labels})" if kind.labels else row["native"],
         kind=kind.kind,
         nullable=not (row["filled"] or kind.filled),
         identity=row["identity"] or row["fallback"].startswith("nextval("),
