@@ -71,7 +71,8 @@ def _load(
     address: Address, folder: Path, ended: multiprocessing.Queue[tuple[float, float]]
 ) -> None:
     began = time.perf_counter()
-    loader = open_loader(address, Target(SHOP, TABLES), LoadMode.CREATE)
+    # Under a name, as an export job makes new tables.
+    loader = open_loader(address, Target(SHOP, TABLES), LoadMode.CREATE, load="benchmark")
     loader.begin()
     for name, first, batch in in_turns(folder):
         loader.write(name, first, batch)

@@ -22,7 +22,7 @@ from syntheflow_server.export.database_file import (
     write_error,
 )
 from syntheflow_server.export.ddl import create_tables, fitting_name, quoted_name
-from syntheflow_server.export.sqlite_rows import sqlite_rows
+from syntheflow_server.export.sqlite_rows import insert_rows
 
 _BLOCK_ROWS = 1 << 14
 _BLOCK_BYTES = 1 << 24
@@ -45,7 +45,6 @@ class SqliteBook(Book):
         super().__init__(target, work)
         self._file, self._path = file_stem(target.name) + self.ending, work / "database"
         self._base = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        self._inserts = {table: _insert(target, table) for table in target.tables}
         self._rows = dict.fromkeys(target.tables, 0)
         statements = create_tables(target.schema, target.tables, Dialect.SQLITE)
         for statement in (*_SETTINGS, "BEGIN", *statements):
@@ -68,7 +67,7 @@ class SqliteBook(Book):
     def _insert(self, table: str, block: pa.RecordBatch) -> None:
         before = self._base.total_changes
         try:
-            self._base.executemany(self._inserts[table], sqlite_rows(block))
+            insert_rows(self._base, quoted_name(Dialect.SQLITE, table), block)
         except (sqlite3.Error, OverflowError) as error:
             row = self._rows[table] + self._base.total_changes - before + 1
             raise write_error(error, self._file, Dialect.SQLITE, table, row) from None
@@ -100,8 +99,3 @@ class SqliteBook(Book):
         """Return the child's columns of the reference that SQLite gave this number."""
         facts = self._run(f"PRAGMA foreign_key_list({name})").fetchall()
         return [row[3] for row in sorted(facts, key=lambda row: row[1]) if row[0] == number]
-
-
-def _insert(target: Target, table: str) -> str:
-    marks = ", ".join("?" * len(target.table(table).columns))
-    return f"INSERT INTO {quoted_name(Dialect.SQLITE, table)} VALUES ({marks})"  # noqa: S608 - quoted

@@ -8,6 +8,7 @@ makes numbers of them. NaN is NULL there, as SQLite has no such number.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +17,40 @@ import pyarrow.compute as pc
 
 from syntheflow_server.export.value_text import plain_text
 
+_ROWS = 64
+"""Rows of one statement: 0.62 times the work of a statement for each."""
 
-def sqlite_rows(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
-    """Return the rows of a batch for `executemany`."""
-    return zip(*(_values(column) for column in batch.columns), strict=True)
+
+def insert_rows(connection: sqlite3.Connection, into: str, batch: pa.RecordBatch) -> None:
+    """Insert the rows of a batch; `into` is the table, with columns in brackets or without.
+
+    Where a row is refused those before it are in, and count in `total_changes`.
+    """
+    width = batch.num_columns
+    cells: list[Any] = [None] * (batch.num_rows * width)
+    for at, column in enumerate(batch.columns):
+        cells[at::width] = _values(column)
+    most = connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+    step = max(min(_ROWS, most // width), 1) * width
+    whole = len(cells) // step * step
+    begun = 0
+
+    def groups() -> Iterator[list[Any]]:
+        nonlocal begun
+        for begun in range(0, whole, step):
+            yield cells[begun : begun + step]
+
+    one = f"INSERT INTO {into} VALUES "  # noqa: S608 - quoted by the caller
+    row = f"({', '.join('?' * width)})"
+    try:
+        connection.executemany(one + ", ".join([row] * (step // width)), groups())
+    except (sqlite3.Error, OverflowError):
+        # A statement that fails leaves nothing: one row at a time comes to the bad one.
+        if not connection.in_transaction:
+            raise
+        whole = begun
+    rest = (cells[at : at + width] for at in range(whole, len(cells), width))
+    connection.executemany(one + row, rest)
 
 
 def _values(values: pa.Array) -> list[Any]:

@@ -284,3 +284,14 @@ def test_a_named_load_goes_on_where_it_broke(home: Home, mode: LoadMode, monkeyp
             *["PRAGMA foreign_keys = on"] * (home.dialect == "sqlite"),
             "INSERT INTO visit (id, person_id) VALUES (9999, 7777)",
         )
+
+
+def test_a_discarded_load_leaves_nothing(home: Home, monkeypatch) -> None:
+    monkeypatch.setattr("syntheflow_server.export.databases.loader.BLOCK_ROWS", 50)
+    first = loader_of(home, LoadMode.CREATE, load="jobs/7")
+    first.begin()
+    first.write("visit", 0, people(5, 120)["visit"].to_batches()[0])
+    first.abort()
+    assert "visit" in home.tables()
+    loader_of(home, LoadMode.CREATE, load="jobs/7").discard()
+    assert home.tables() == set()

@@ -1,8 +1,9 @@
-"""DuckDB: INSERT straight from Arrow, everything in one transaction."""
+"""DuckDB: INSERT straight from Arrow."""
 
 from __future__ import annotations
 
 # ruff: noqa: S608 - names are quoted, texts are literals: nothing of a user becomes SQL.
+import hashlib
 import re
 from typing import Any, ClassVar
 
@@ -21,15 +22,19 @@ _COLUMN = re.compile(r"NOT NULL constraint failed: (?:.*\.)?([^.\s]+)\s*$")
 _SEQUENCE = re.compile(r"nextval\('((?:[^']|'')+)'(?:::\w+)?\)", re.IGNORECASE)
 _ROWS = "syntheflow_rows"
 _MEMORY = "1GiB"
+_STAGE = "syntheflow_stage_"
+_PIECE_ROWS = 1 << 20
+"""Rows of a table that wait together, and are moved in one statement."""
 
 
 class DuckdbLoader(Loader):
-    """Loads from Arrow in one transaction.
+    """Loads from Arrow, in one transaction or, with a name, in one for each block.
 
     References are checked row by row and cannot be put aside: where tables have any, rows
     wait in tables without keys and go on in dependency order at the end. Mode truncate
     makes the tables anew from their own words. Texts are not held to a declared length.
-    DuckDB keeps the keys of a transaction in memory, some 120 bytes a row.
+    DuckDB keeps the keys of the open transaction in memory, some 120 bytes a row: many
+    million rows are better loaded under a name.
     """
 
     dialect: ClassVar[Dialect] = Dialect.DUCKDB
@@ -49,7 +54,8 @@ class DuckdbLoader(Loader):
         self._connection.execute(f"SET memory_limit = '{_MEMORY}'")
         self._open = False
         self._schema = self.literal(namespace) if namespace else "current_schema()"
-        self._stages: dict[str, str] = {}
+        self._pieces: dict[str, set[int]] = {}
+        """Tables whose rows wait, and the pieces in which they do."""
 
     # Statements
 
@@ -163,23 +169,48 @@ class DuckdbLoader(Loader):
         return {(c, p) for c, p in pairs if c in ours}
 
     def _look_at_tables(self) -> None:
-        """Make tables without keys, too, where rows wait for those that they refer to."""
+        """See which tables' rows must wait for those that they refer to."""
         super()._look_at_tables()
-        for child, _ in self._references():
-            stage = f"syntheflow_stage_{self.target.tables.index(child)}"
-            self._stages[child] = self.quoted(stage)
-            if self.load:
-                self._stages[child] = super().name_of(stage)
+        self._pieces = {child: set() for child, _ in self._references()}
+        for table, pieces in self._pieces.items() if self.load else ():
+            start = self._stage_label(table, "")
+            pieces.update(int(name.removeprefix(start)) for name in self._stages(start))
+
+    def _stages(self, start: str) -> list[str]:
+        """Return the tables of rows that wait, of an earlier run too."""
+        found = self.rows(
+            "SELECT table_name FROM duckdb_tables() WHERE NOT temporary AND schema_name = "
+            f"{self._schema} AND starts_with(table_name, {self.literal(start)})"
+        )
+        return [str(name) for (name,) in found]
+
+    def _stage_label(self, table: str, piece: object) -> str:
+        """Return the name of a table without keys; a load's name is its own."""
+        mark = f"{hashlib.sha256(self.load.encode()).hexdigest()[:12]}_" if self.load else ""
+        return f"{_STAGE}{mark}{self.target.tables.index(table)}_{piece}"
+
+    def _stage(self, table: str, piece: int) -> str:
+        label = self._stage_label(table, piece)
+        return self.name_of(label) if self.load else self.quoted(label)
+
+    def _made_stage(self, table: str, first: int) -> str:
+        """Return the table where rows from `first` on wait, made if it is not there."""
+        piece = first // _PIECE_ROWS
+        stage = self._stage(table, piece)
+        if piece not in self._pieces[table]:
+            self._pieces[table].add(piece)
             word = "TABLE" if self.load else "TEMP TABLE"
             # Not CREATE ... AS SELECT: rows added to such a table later in the same
             # transaction are not seen before its end (DuckDB 2.0.0).
-            columns = [f"{self.quoted(slot.name)} {slot.type}" for slot in self.slots[child]]
-            self.run(f"CREATE {word} IF NOT EXISTS {self._stages[child]} ({', '.join(columns)})")
+            columns = [f"{self.quoted(slot.name)} {slot.type}" for slot in self.slots[table]]
+            self.run(f"CREATE {word} {stage} ({', '.join(columns)})")
+        return stage
 
     def _insert(self, table: str, rows: pa.Table, first: int) -> None:
         slots = self.slots[table]
         names = ", ".join(self.quoted(slot.name) for slot in slots)
-        into = self._stages.get(table) or self.name_of(table)
+        waits = table in self._pieces
+        into = self._made_stage(table, first) if waits else self.name_of(table)
         chosen = rows.select([slot.source for slot in slots])
         numbered = chosen.rename_columns([str(at) for at in range(len(slots))])
         values = ", ".join(f'"{at}"' for at in range(len(slots)))
@@ -221,16 +252,26 @@ class DuckdbLoader(Loader):
 
     def _check(self) -> None:
         for table in self._order():
-            if table not in self._stages:
-                continue
-            stage = self._stages[table]
             names = ", ".join(self.quoted(slot.name) for slot in self.slots[table])
-            self.sending = (table, 0)
             into = f"{self.name_of(table)} ({names})"
-            moved = self.rows(f"INSERT INTO {into} SELECT {names} FROM {stage}")
-            self._expect(table, moved, self.written[table])
-            self.sending = None
-            self.run(f"DROP TABLE {stage}")
+            for piece in sorted(self._pieces.get(table, ())):
+                stage = self._stage(table, piece)
+                self.sending = (table, piece * _PIECE_ROWS)
+                (waiting,) = self.rows(f"SELECT count(*) FROM {stage}")[0]
+                moved = self.rows(f"INSERT INTO {into} SELECT {names} FROM {stage}")
+                self._expect(table, moved, int(str(waiting)))
+                self.run(f"DROP TABLE {stage}")
+                self.sending = None
+                if self.load:
+                    # Keys leave memory and the waiting rows' place in the file is free
+                    # again; what has moved is told by the tables that are left.
+                    self._commit()
+                    self._connection.execute("CHECKPOINT")
+
+    def _discard_rest(self) -> None:
+        for table in self.target.tables:
+            for name in self._stages(self._stage_label(table, "")):
+                self.run(f"DROP TABLE {self.name_of(name)}")
 
     def _unique(self, table: str) -> list[set[str]]:
         found = self.rows(

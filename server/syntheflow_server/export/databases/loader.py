@@ -182,6 +182,7 @@ class Loader(ABC):
                 for name in reversed(dependency_order(self.target.schema, self.target.tables)):
                     if self.label(name) in self._existing():
                         self.run(f"DROP TABLE {self.name_of(name)}{rest}")
+                self._discard_rest()
                 self._progress.end()
                 self._commit()
         self._close()
@@ -342,6 +343,9 @@ class Loader(ABC):
 
     def _check(self) -> None:  # noqa: B027 - not all need it
         """Check what the database has not checked by itself."""
+
+    def _discard_rest(self) -> None:  # noqa: B027 - not all need it
+        """Drop what else a named load has put beside its tables."""
 
     def _set_counters(self) -> None:  # noqa: B027 - not all need it
         """Set sequences so that the next row of an application gets a free number."""

@@ -17,7 +17,7 @@ from syntheflow_server.export.databases import faults
 from syntheflow_server.export.databases.loader import Loader
 from syntheflow_server.export.databases.slots import Slot
 from syntheflow_server.export.ddl import create_tables
-from syntheflow_server.export.sqlite_rows import sqlite_rows
+from syntheflow_server.export.sqlite_rows import insert_rows
 
 _ROWS = 1 << 14
 _FAILED = re.compile(r"(\w[\w ]*?) constraint failed: (.*)", re.DOTALL)
@@ -122,12 +122,11 @@ class SqliteLoader(Loader):
         del first
         slots = self.slots[table]
         columns = ", ".join(self.quoted(slot.name) for slot in slots)
-        marks = ", ".join("?" * len(slots))
-        statement = f"INSERT INTO {self.name_of(table)} ({columns}) VALUES ({marks})"
+        into = f"{self.name_of(table)} ({columns})"
         self._begin()
         chosen = rows.select([slot.source for slot in slots])
         for batch in chosen.to_batches(_ROWS):
-            self._connection.executemany(statement, sqlite_rows(batch))
+            insert_rows(self._connection, into, batch)
 
     def _check(self) -> None:
         ours = {self.label(name).lower() for name in self.target.tables}
