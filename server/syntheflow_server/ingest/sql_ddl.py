@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from syntheflow_server.domain.schema import ForeignKey
 from syntheflow_server.ingest.declared import DeclaredColumn, DeclaredTable
+from syntheflow_server.ingest.sql_types import in_own_words
 
 # Its warnings quote statements, and statements hold values.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
@@ -65,7 +66,6 @@ def read_create(tree: exp.Create, dialect: str) -> DeclaredTable | None:
     for column in table.columns:
         if column.name in table.primary_key:
             column.nullable = False
-    table.checks = _checks(tree, dialect)
     return table
 
 
@@ -73,7 +73,7 @@ def _native(kind: exp.DataType, dialect: str) -> str:
     """Return the type in the dialect's words; SQLite's decimals keep their digits."""
     if dialect == "sqlite" and kind.is_type(exp.DataType.Type.DECIMAL):
         return kind.sql()
-    return kind.sql(dialect=NAMES.get(dialect, dialect))
+    return in_own_words(kind.sql(dialect=NAMES.get(dialect, dialect)), dialect)
 
 
 def _column(table: DeclaredTable, part: exp.ColumnDef, dialect: str) -> DeclaredColumn:
@@ -118,11 +118,12 @@ def add_constraint(table: DeclaredTable, part: exp.Expression) -> None:
 def _reference(child: str, columns: tuple[str, ...], part: exp.Expression) -> ForeignKey:
     target = part.this
     inner = target.this if isinstance(target, exp.Schema) else target
+    parent = f"{inner.db}.{inner.name}" if isinstance(inner, exp.Table) and inner.db else inner.name
     names = _names(target.expressions) if isinstance(target, exp.Schema) else ()
     return ForeignKey(
         child_table=child,
         child_columns=columns,
-        parent_table=inner.name,
+        parent_table=parent,
         parent_columns=names,
     )
 

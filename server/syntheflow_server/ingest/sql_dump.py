@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from syntheflow_server.domain.reading import ReadOptions
@@ -21,6 +20,7 @@ from syntheflow_server.ingest.tables import IngestedTable, bad_file
 from syntheflow_server.ingest.workshop import workshop
 
 _LOOK = 1 << 18
+_NOTES = 20
 _INSERT = re.compile(
     rf"(?:INSERT|REPLACE)\s+(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE|OR\s+\w+)\s+)*"
     rf"(?:INTO\s+)?(?P<name>{QUALIFIED})\s*"
@@ -38,6 +38,13 @@ _CREATE = re.compile(
     r"CREATE\s+(?:(?:GLOBAL|LOCAL|TEMP|TEMPORARY|UNLOGGED)\s+)*TABLE\b", re.IGNORECASE
 )
 _ALTER = re.compile(r"ALTER\s+TABLE\b", re.IGNORECASE)
+_TYPE = re.compile(r"CREATE\s+(?:DOMAIN|TYPE)\b", re.IGNORECASE)
+_SPACE = re.compile(
+    rf"(?:USE\s+(?P<name>{NAME})\s*;|SET\s+search_path\s*(?:=|TO)\s*(?P<path>{NAME}))",
+    re.IGNORECASE,
+)
+_CHANGE = re.compile(r"(INSERT|REPLACE|COPY|UPDATE|DELETE|MERGE|TRUNCATE)\b", re.IGNORECASE)
+_OF_THE_PROGRAM = re.compile(r"DELETE\s+FROM\s+sqlite_", re.IGNORECASE)
 _ROUTINE = re.compile(
     r"(?:CREATE|ALTER)\s+(?:OR\s+(?:REPLACE|ALTER)\s+)?(?:TEMP(?:ORARY)?\s+)?"
     r"(?:DEFINER\s*=\s*\S+\s+)?(?P<kind>TRIGGER|PROC(?:EDURE)?|FUNCTION|EVENT)\b",
@@ -90,7 +97,7 @@ def _settled(
 ) -> tuple[IngestedTable, ...]:
     found = tables.found()
     for pattern in options.tables or ():
-        if not any(fnmatchcase(name, pattern) for name in tables.seen):
+        if not tables.fits(pattern):
             rule = f"nothing in the file fits the pattern {pattern!r}"
             raise bad_file(table, rule, reason="TABLE_UNKNOWN")
     if not found:
@@ -99,6 +106,8 @@ def _settled(
     made = []
     for each in found:
         notes = [f"SQL script, {tables.dialect} dialect", *each.notes, *each.rejects.findings()]
+        if each is found[0]:
+            notes += _few(tables.notes)
         done = settle(
             each.stage,
             each.declared,
@@ -111,6 +120,11 @@ def _settled(
         )
         made.append(done)
     return tuple(made)
+
+
+def _few(notes: list[str]) -> list[str]:
+    more = len(notes) - _NOTES
+    return notes[:_NOTES] + ([f"and {more} more of that kind"] if more > 0 else [])
 
 
 def _dialect(path: Path) -> Dialect:
@@ -133,7 +147,9 @@ def _dialect(path: Path) -> Dialect:
 
 def _statement(script: SqlText, head: str, tables: SqlTables) -> None:
     """Read one statement, or pass over it."""
-    if match := _INSERT.match(head):
+    if head.startswith(";"):
+        script.move(1)
+    elif match := _INSERT.match(head):
         script.move(match.end())
         target = tables.target(names_in(match["name"]), names_in((match["columns"] or "")[1:-1]))
         for bundle in script.rows():
@@ -147,13 +163,31 @@ def _statement(script: SqlText, head: str, tables: SqlTables) -> None:
         for lines in script.copied():
             if target:
                 target.add_lines(lines, script)
-    elif _CREATE.match(head):
+    elif not _definition(script, head, tables):
+        _pass_over(script, head, tables.dialect)
+
+
+def _definition(script: SqlText, head: str, tables: SqlTables) -> bool:
+    """Take up a statement that defines or changes something; tell whether it was one."""
+    if _CREATE.match(head):
         line = script.line
         tables.create(script.rest(), line)
     elif _ALTER.match(head):
         tables.alter(script.rest())
+    elif _TYPE.match(head):
+        tables.types.take(script.rest())
+    elif match := _SPACE.match(head):
+        tables.schema = names_in(match["name"] or match["path"])[0]
+        script.rest()
+    elif match := _CHANGE.match(head):
+        line = script.line
+        statement = script.rest()
+        if not _OF_THE_PROGRAM.match(statement):
+            word = match[1].upper()
+            tables.notes.append(f"{word} in line {line} of the script passed over: no plain rows")
     else:
-        _pass_over(script, head, tables.dialect)
+        return False
+    return True
 
 
 def _pass_over(script: SqlText, head: str, dialect: Dialect) -> None:
@@ -167,8 +201,6 @@ def _pass_over(script: SqlText, head: str, dialect: Dialect) -> None:
         script.pass_over(_GO)
     elif routine and routine["kind"].upper() == "TRIGGER" and dialect is Dialect.SQLITE:
         script.pass_over(_END)
-    elif head.startswith(";"):
-        script.move(1)
     elif head.startswith((",", "(")):
         raise script.fault("values stand where a statement is expected")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from syntheflow_server.ingest.declared import BINARY
@@ -18,6 +19,10 @@ _BY_BYTES = re.compile(
     r"|decode\(from_hex\('(?P<hex>[0-9a-f]*)'\)\)"
 )
 """Texts that our own writer gives by their bytes, as programs would change them."""
+_REPLACED = re.compile(
+    r"replace\((.*),\s*'(\\[nr]\d*)',\s*char\((10|13)\)\)", re.IGNORECASE | re.DOTALL
+)
+"""Texts of several lines in SQLite's own dump."""
 _NUMBER = re.compile(r"[+-]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _SLASHES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "b": "\b", "Z": "\x1a"}
 _MYSQL = {q: re.compile(rf"\\(.)|{q}{q}", re.DOTALL) for q in "'\""}
@@ -25,6 +30,13 @@ _COPY = re.compile(r"\\(x[0-9a-fA-F]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _COPIED = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
+_ARRAY = re.compile(
+    r"(?P<mark>[{},])|\"(?P<text>(?:[^\"\\]|\\.)*)\"|(?P<bare>[^{},\"]+)", re.DOTALL
+)
+_ARRAY_BARE = {"boolean": "truth", "bool": "truth"} | dict.fromkeys(
+    ("integer", "int", "bigint", "smallint", "real", "double precision", "numeric", "decimal"),
+    "number",
+)
 _FLOAT_DIGITS = 16
 
 
@@ -65,7 +77,7 @@ def _quoted(raw: str, families: set[str], *, backslash: bool) -> str:
     return body.replace(quote * 2, quote) if quote * 2 in body else body
 
 
-def _special(  # noqa: PLR0911 - one answer a kind of literal
+def _special(  # noqa: C901, PLR0911 - one answer a kind of literal
     raw: str, families: set[str], *, backslash: bool
 ) -> str | None:
     if raw[:1] == '"' and backslash:
@@ -85,6 +97,9 @@ def _special(  # noqa: PLR0911 - one answer a kind of literal
     if written := _BY_BYTES.fullmatch(raw):
         families.add("text")
         return _of_bytes(written)
+    if written := _REPLACED.fullmatch(raw):
+        inner = text_of(written[1].strip(), families, backslash=backslash)
+        return None if inner is None else inner.replace(written[2], chr(int(written[3])))
     for pattern in (_CAST, _TYPED, _COLONS):
         match = pattern.fullmatch(raw)
         if match and match[1].strip() != raw:
@@ -98,6 +113,33 @@ def _of_bytes(written: re.Match[str]) -> str:
         return bytes.fromhex(digits).decode("utf-16-le" if written["utf16"] else "utf-8")
     except ValueError as error:
         raise NoValueError from error
+
+
+def array_as_json(raw: str, kind: str) -> str:
+    """Return an array of PostgreSQL, such as {1,NULL,"a b"}, as JSON; other texts as they are."""
+    body = raw[raw.find("=") + 1 :] if raw.startswith("[") else raw
+    if not (body.startswith("{") and body.endswith("}")):
+        return raw
+    bare = _ARRAY_BARE.get(kind.partition("[")[0].partition("(")[0].strip().lower(), "text")
+    made: list[str] = []
+    for match in _ARRAY.finditer(body):
+        if mark := match["mark"]:
+            made.append({"{": "[", "}": "]", ",": ","}[mark])
+        elif match["text"] is not None:
+            made.append(
+                json.dumps(
+                    re.sub(r"\\(.)", r"\1", match["text"], flags=re.DOTALL), ensure_ascii=False
+                )
+            )
+        elif match["bare"].upper() == "NULL":
+            made.append("null")
+        elif bare == "truth":
+            made.append("true" if match["bare"] == "t" else "false")
+        elif bare == "number" and _NUMBER.fullmatch(match["bare"]):
+            made.append(match["bare"])
+        else:
+            made.append(json.dumps(match["bare"], ensure_ascii=False))
+    return "".join(made)
 
 
 def copied_text(raw: str) -> str | None:
