@@ -16,6 +16,7 @@ _CHUNK = 1 << 20
 # Longer than a cut literal or escape may be, shorter than what would hide a fault.
 _LITERAL = 16
 _BLANK = " \t\r\n"
+_DEPTH = 64
 
 
 def _no_constant(_text: str) -> NoReturn:
@@ -145,16 +146,18 @@ def _may_go_on(error: ValueError, length: int) -> bool:
     return error.msg.startswith("Unterminated string") or error.pos >= length - _LITERAL
 
 
-def records(stream: JsonStream, path: tuple[str, ...]) -> Iterator[Any]:
+def records(stream: JsonStream, path: tuple[str, ...], depth: int = 0) -> Iterator[Any]:
     """Yield the values at `path`: items of the array there, or the value itself.
 
-    Arrays on the way are entered, each of their items in turn.
+    Arrays on the way are entered, each of their items in turn, so deep.
     """
+    if depth > _DEPTH:
+        raise stream.fault("values are nested too deeply")
     head = stream.peek()
     if head == "[":
         for _ in stream.items():
             if path:
-                yield from records(stream, path)
+                yield from records(stream, path, depth + 1)
             else:
                 yield stream.value()
     elif not path:
@@ -162,7 +165,7 @@ def records(stream: JsonStream, path: tuple[str, ...]) -> Iterator[Any]:
     elif head == "{":
         for name in stream.members():
             if name == path[0]:
-                yield from records(stream, path[1:])
+                yield from records(stream, path[1:], depth + 1)
             else:
                 stream.skip()
     else:
