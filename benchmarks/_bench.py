@@ -52,9 +52,11 @@ class MemoryWatch:
 
     def now(self) -> tuple[int, list[int]]:
         """Resident bytes of the server, and of each child."""
-        return resident(self._server), [
-            size for child in self._server.children(recursive=True) if (size := resident(child))
-        ]
+        try:
+            children = self._server.children(recursive=True)
+        except psutil.Error:
+            return 0, []
+        return resident(self._server), [size for child in children if (size := resident(child))]
 
     def reset(self) -> None:
         """Forget the peaks."""
