@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,10 @@ from syntheflow_server.ingest.spread import store_tables
 from syntheflow_server.ingest.tables import IngestedTable, bad_file
 
 _BATCH_ROWS = 32_768
+_CELLS_FREE, _CELLS_RATIO = 1 << 26, 500
+_BYTES_FREE, _BYTES_RATIO = 1 << 32, 2_000
+_BYTES_LIMIT = 1 << 40
+"""What a file may hold: so many values and bytes in any case, or so many a byte of it."""
 _ARROW_FILE_MAGIC = b"ARROW1"
 
 
@@ -38,7 +42,9 @@ class _Source:
         with _reading(self.table, self.kind):
             if self.kind == "Parquet":
                 with pq.ParquetFile(self.path, pre_buffer=False) as file:
-                    yield from file.iter_batches(_BATCH_ROWS, use_threads=False)
+                    # Repeated rows take next to no room: the promise is looked at first.
+                    self._check_cells(file.metadata.num_rows * len(file.schema_arrow))
+                    yield from self._counted(file.iter_batches(_BATCH_ROWS, use_threads=False))
                 return
             with pa.memory_map(str(self.path)) as file:
                 reader = self._open(file)
@@ -46,9 +52,29 @@ class _Source:
                     found = (reader.get_batch(i) for i in range(reader.num_record_batches))
                 else:
                     found = iter(reader)
-                for batch in found:
+                for batch in self._counted(found):
                     self._check(batch)
                     yield batch
+
+    def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield batches as long as they stay in proportion to the file."""
+        size = self.path.stat().st_size
+        allowed = min(_BYTES_LIMIT, max(_BYTES_FREE, _BYTES_RATIO * size))
+        cells = taken = 0
+        for batch in batches:
+            cells += batch.num_rows * max(1, batch.num_columns)
+            taken += batch.nbytes
+            self._check_cells(cells)
+            if taken > allowed:
+                rule = f"the values take more than {_BYTES_RATIO:,} times the file's size"
+                raise bad_file(self.table, f"{rule}; send it as CSV", reason="FILE_TOO_LARGE")
+            yield batch
+
+    def _check_cells(self, cells: int) -> None:
+        """Refuse rows without end that are packed into a few bytes."""
+        if cells > max(_CELLS_FREE, _CELLS_RATIO * self.path.stat().st_size):
+            rule = f"the file holds more than {_CELLS_RATIO} values a byte of its size"
+            raise bad_file(self.table, f"{rule}; send it as CSV", reason="FILE_TOO_LARGE")
 
     def _check(self, batch: pa.RecordBatch) -> None:
         """Refuse offsets and indices that lead out of their buffers: Arrow trusts them."""

@@ -152,7 +152,7 @@ def _statement(script: SqlText, head: str, tables: SqlTables) -> None:
     elif match := _INSERT.match(head):
         script.move(match.end())
         target = tables.target(names_in(match["name"]), names_in((match["columns"] or "")[1:-1]))
-        for bundle in script.rows():
+        for bundle in script.rows(match[0]):
             if target:
                 target.add_values(bundle, script)
     elif match := _COPY.match(head):

@@ -138,8 +138,12 @@ class SqlText:
                 self._at = len(self._text)
                 return
 
-    def rows(self) -> Iterator[list[tuple[str, ...]]]:
-        """Yield bundles of rows of values as they are written, to the end of VALUES."""
+    def rows(self, again: str = "") -> Iterator[list[tuple[str, ...]]]:
+        """Yield bundles of rows of values as they are written, to the end of VALUES.
+
+        `again` is how the statement begins: where the next ones begin so too, their rows
+        follow, as dumps have an INSERT a row.
+        """
         width = 0
         while (first := self._next_row()) is not None:
             yield [first]
@@ -148,7 +152,7 @@ class SqlText:
                 if width > _FAST_COLUMNS:
                     width = 0
                     continue
-            match = _row_pattern(self._value, width).match
+            match = _row_pattern(self._value, width, again).match
             bundle: list[tuple[str, ...]] = []
             while found := match(self._text, self._at):
                 bundle.append(found.groups())
@@ -232,6 +236,7 @@ class SqlText:
 
 
 @lru_cache(maxsize=64)
-def _row_pattern(value: str, width: int) -> re.Pattern[str]:
+def _row_pattern(value: str, width: int, again: str) -> re.Pattern[str]:
     values = r"\s*+,\s*+".join([f"({value})"] * width)
-    return re.compile(rf"\s*+,?+\s*+\(\s*+{values}\s*+\)(?=\s*+[,;])", re.DOTALL)
+    between = rf"(?:,|;\s*+{re.escape(again)})?+" if again else ",?+"
+    return re.compile(rf"\s*+{between}\s*+\(\s*+{values}\s*+\)(?=\s*+[,;])", re.DOTALL)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,11 @@ from syntheflow_server.ingest.workshop import workshop
 
 _ROW_LIMIT = 1 << 24
 _FETCH = 16
+_LOOK_STEPS = 1_000_000
+_IDLE_LOOKS = 1_000
+"""Steps, in millions, that a view may compute without giving rows: some half a minute."""
+_VIEW_FREE, _VIEW_RATIO = 1 << 30, 200
+"""Characters of a view's rows: so many in any case, or so many times the file's size."""
 _VIRTUAL = 2
 _STORED = 3
 
@@ -63,7 +68,8 @@ def read_sqlite(
             if skipped and number == 0:
                 findings.append(f"not read: {', '.join(skipped)}")
             stage = Stage(work, each.name, number)
-            _fill(con, each, stage)
+            size = path.stat().st_size if kinds[each.name] == "view" else None
+            _fill(con, each, stage, size)
             made.append(settle(stage, each, work=work, file_name=file_name, out=out,
                                findings=findings, dialect=Dialect.SQLITE))  # fmt: skip
         return tuple(made)
@@ -137,13 +143,57 @@ def _references(con: sqlite3.Connection, name: str) -> list[ForeignKey]:
     ]
 
 
-def _fill(con: sqlite3.Connection, table: DeclaredTable, stage: Stage) -> None:
-    """Stage all rows; bytes are not fetched where they are declared."""
+def _fill(con: sqlite3.Connection, table: DeclaredTable, stage: Stage, view_of: int | None) -> None:
+    """Stage all rows; bytes are not fetched where they are declared.
+
+    `view_of` is the file's size if it is a view, whose rows need not end.
+    """
+    watch = _Watch(table.name, view_of)
+    if view_of is not None:
+        con.set_progress_handler(watch.looked, _LOOK_STEPS)
+    try:
+        _stage_rows(con, table, stage, watch)
+    except sqlite3.OperationalError as error:
+        if watch.looks > _IDLE_LOOKS:
+            raise watch.fault("the view computes on and on without giving a row") from error
+        raise
+    finally:
+        con.set_progress_handler(None, 0)
+
+
+class _Watch:
+    """What a view has cost since its last rows, and in all."""
+
+    def __init__(self, name: str, size: int | None) -> None:
+        self.looks = 0
+        self._name = name
+        self._left = None if size is None else max(_VIEW_FREE, _VIEW_RATIO * size)
+
+    def looked(self) -> int:
+        """Count a million steps; not 0 ends the query."""
+        self.looks += 1
+        return int(self.looks > _IDLE_LOOKS)
+
+    def gave(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Count rows that came."""
+        self.looks = 0
+        if self._left is not None:
+            self._left -= sum(len(v) if isinstance(v, str) else 8 for row in rows for v in row)
+            if self._left < 0:
+                raise self.fault("the view gives rows out of all proportion to the file")
+
+    def fault(self, rule: str) -> Exception:
+        """Return the error for a view without end."""
+        return bad_file(self._name, f"{rule}; make it a table", reason="FILE_TOO_LARGE")
+
+
+def _stage_rows(con: sqlite3.Connection, table: DeclaredTable, stage: Stage, watch: _Watch) -> None:
     for place, column in enumerate(table.columns):
         stage.column(column.name, place)
     listed = ", ".join("NULL" if is_binary(c.native) else _name(c.name) for c in table.columns)
     cursor = con.execute(f"SELECT {listed} FROM {_name(table.name)}")
     while rows := cursor.fetchmany(_FETCH):
+        watch.gave(rows)
         stage.extend([_texts(values, families)
                       for values, families in zip(zip(*rows, strict=True),
                                                   (c.families for c in stage.columns),

@@ -14,7 +14,7 @@ import pytest
 
 from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.schema import arrow_type
-from syntheflow_server.ingest import IngestedTable, ingest
+from syntheflow_server.ingest import IngestedTable, columnar, ingest
 from syntheflow_server.schema import infer
 from syntheflow_server.store.tables import open_tables
 
@@ -182,3 +182,28 @@ def test_decimals_of_hundreds_keep_their_values(tmp_path: Path) -> None:
         writer.write_batch(pa.record_batch([values], names=["x"]))
     (made,) = ingest(path, file_name="t.arrow", table="", format=None, out=tmp_path)
     assert pq.read_table(made.path)["x"].to_pylist() == values.to_pylist()
+
+
+@pytest.mark.parametrize("form", ["parquet", "stream"])
+def test_rows_packed_into_next_to_nothing_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    # Pages of our own writer are small; others' may hold all rows.
+    monkeypatch.setattr(columnar, "_CELLS_RATIO", 100)
+    path = tmp_path / "upload"
+    rows = 2_000_000
+    batch = pa.record_batch({f"c{i}": pa.array([0] * rows, pa.int8()) for i in range(4)})
+    if form == "parquet":
+        with pq.ParquetWriter(path, batch.schema, compression="zstd") as writer:
+            for _ in range(10):
+                writer.write_batch(batch, row_group_size=rows)
+    else:
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_stream(path, batch.schema, options=options) as writer:
+            for _ in range(10):
+                writer.write_batch(batch)
+    assert path.stat().st_size < 400_000
+    with pytest.raises(InvalidArgumentError) as caught:
+        ingest(path, file_name="t.data", table="t", format=None, out=tmp_path)
+    assert caught.value.reason == "FILE_TOO_LARGE"
+    assert list(tmp_path.iterdir()) == [path]

@@ -14,7 +14,7 @@ import pytest
 
 from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.reading import ReadOptions
-from syntheflow_server.ingest import IngestedTable, ingest
+from syntheflow_server.ingest import IngestedTable, ingest, sqlite_file
 
 SHARED = """
 CREATE TABLE "Land" (code CHAR(2) PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -157,3 +157,25 @@ def test_nested_and_wide_types_of_duckdb_are_read(tmp_path: Path) -> None:
     assert rows["z"][0].astimezone(dt.UTC) == dt.datetime(2024, 1, 2, 2, tzinfo=dt.UTC)
     assert made["t_l"][1]["value"] == ["p", "q"]
     assert str(made["t_l"][0].references[0]) == "t_l(t_id) -> t(t_id)"
+
+
+@pytest.mark.parametrize("ends", ["SELECT n FROM c", "SELECT count(*) AS n FROM c"])
+def test_views_of_sqlite_without_end_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setattr(sqlite_file, "_IDLE_LOOKS", 3)
+    monkeypatch.setattr(sqlite_file, "_VIEW_FREE", 1 << 16)
+    path = tmp_path / "upload"
+    endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c)"
+    sqlite_of(path, f"CREATE TABLE t (a); CREATE VIEW v AS {endless} {ends};")
+    with pytest.raises(InvalidArgumentError) as caught:
+        ingest(
+            path,
+            file_name="t.db",
+            table="t",
+            format=None,
+            out=tmp_path,
+            options=ReadOptions(tables=("v",)),
+        )
+    assert (caught.value.reason, caught.value.metadata["table"]) == ("FILE_TOO_LARGE", "v")
+    assert list(tmp_path.iterdir()) == [path]
