@@ -26,9 +26,10 @@ KINDS = ("postgresql", "mariadb", "sqlite", "duckdb")
 
 @dataclass(frozen=True)
 class Home:
-    """A database with plain SQL on it."""
+    """A database with plain SQL on it; `kept` is a connection for all of it, if any."""
 
     address: Address
+    kept: Any = None
 
     @property
     def dialect(self) -> Dialect:
@@ -70,6 +71,9 @@ class Home:
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
+        if self.kept is not None:
+            yield self.kept.cursor()
+            return
         with open_database(self.address) as database:
             connection = database.connect()
             try:
@@ -84,7 +88,15 @@ class Home:
 def home_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> Home:
     """Return an empty database of this kind; file databases go into `folder`."""
     if kind in {"postgresql", "mariadb"}:
-        return Home(address_of(request.getfixturevalue(f"{kind}_database")))
+        database = request.getfixturevalue(f"{kind}_database")
+        kept = database.connect()
+        request.addfinalizer(kept.close)
+        # Nothing stays locked between statements.
+        if kind == "postgresql":
+            kept.autocommit = True
+        else:
+            kept.autocommit(True)
+        return Home(address_of(database), kept)
     return Home(address_of(f"{kind}://{folder}/loaded.{kind}"))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
-from support.loading import Home, load, loader_of, people
-from support.servers import TestDatabase, address_of
+from support.loading import Home, home_of, load, loader_of, people
 from syntheflow_server.connect.databases import open_database
 from syntheflow_server.domain.errors import FailedPreconditionError, SyntheflowError
 from syntheflow_server.domain.schema import Column, Schema, SemanticType, Table
@@ -14,8 +15,8 @@ from syntheflow_server.domain.writing import LoadMode
 
 
 @pytest.fixture
-def home(mariadb_database: TestDatabase) -> Home:
-    return Home(address_of(mariadb_database))
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    return home_of("mariadb", request, tmp_path)
 
 
 ODD = "a\\b\tc\nd'e\"f\r\0g\x1aü😀\\N"
@@ -63,11 +64,8 @@ def test_every_type_of_a_column_takes_its_values(home: Home, files: str) -> None
     finally:
         home.run("SET GLOBAL local_infile = ON")
     assert [bool(note) for note in loaded.notes] == [True] * (files == "OFF")
-    home.run("SET GLOBAL time_zone = '+00:00'")
-    try:
-        first, second = home.rows("SELECT * FROM things ORDER BY tiny DESC")
-    finally:
-        home.run("SET GLOBAL time_zone = SYSTEM")
+    home.run("SET SESSION time_zone = '+00:00'")
+    first, second = home.rows("SELECT * FROM things ORDER BY tiny DESC")
     told = {
         name: value if isinstance(value, bytes | int) else str(value)
         for name, value in zip(NATIVE, first, strict=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from support.loading import Home, home_of, load, loader_of, people
-from support.servers import TestDatabase, address_of
 from support.shop import column
 from syntheflow_server.domain.errors import FailedPreconditionError, InvalidArgumentError
 from syntheflow_server.domain.schema import Column, Schema, SemanticType, Table
@@ -16,8 +16,8 @@ from syntheflow_server.domain.writing import LoadMode
 
 
 @pytest.fixture
-def home(postgresql_database: TestDatabase) -> Home:
-    return Home(address_of(postgresql_database))
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    return home_of("postgresql", request, tmp_path)
 
 
 def schema_of(name: str, types: dict[str, str]) -> Schema:
