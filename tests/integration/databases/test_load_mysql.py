@@ -12,6 +12,7 @@ from syntheflow_server.connect.databases import open_database
 from syntheflow_server.domain.errors import FailedPreconditionError, SyntheflowError
 from syntheflow_server.domain.schema import Column, Schema, SemanticType, Table
 from syntheflow_server.domain.writing import LoadMode
+from syntheflow_server.export.databases.progress import Progress
 
 
 @pytest.fixture
@@ -38,6 +39,28 @@ NATIVE = {
     "zoned": ("timestamp", "timestamp[us, tz=UTC]", 10**15, "2001-09-09 01:46:40"),
     "span": ("time", "duration[us]", -90_000_000, "-00:01:30"),
 }
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_load_that_broke_while_its_tables_were_made_leaves_none_of_them(
+    home: Home, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object) -> None:
+        raise OSError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "start", crash)
+        with pytest.raises(OSError):
+            loader_of(home, LoadMode.CREATE, load="jobs/7").begin()
+    assert {"person", "visit"} < home.tables()
+    loader = loader_of(home, LoadMode.CREATE, load="jobs/7")
+    if again:
+        assert loader.begin() == {"visit": 0, "person": 0}
+        loader.finish()
+        assert home.tables() == {"person", "visit"}
+    else:
+        loader.discard()
+        assert home.tables() == set()
 
 
 @pytest.mark.parametrize("files", ["ON", "OFF"])

@@ -25,6 +25,8 @@ BLOCK_BYTES = 32 << 20
 """Bytes after which a table's rows are sent, however few they are."""
 WAITING_BYTES = 96 << 20
 """Bytes of all tables' rows that wait at most."""
+_TABLES_AT_ONCE = frozenset({Dialect.MYSQL, Dialect.ORACLE})
+"""Databases that commit each table that is made: a crash may leave some of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +177,7 @@ class Loader(ABC):
         """
         with self._ended_on_error():
             if self.load and self.mode is LoadMode.CREATE and self._progress.found():
-                if self.dialect is Dialect.MYSQL:
-                    self.run("SET foreign_key_checks = 0")
-                # References may be there already, and may close a circle.
-                rest = " CASCADE" if self.dialect is Dialect.POSTGRESQL else ""
-                for name in reversed(dependency_order(self.target.schema, self.target.tables)):
-                    if self.label(name) in self._existing():
-                        self.run(f"DROP TABLE {self.name_of(name)}{rest}")
-                self._discard_rest()
-                self._progress.end()
-                self._commit()
+                self._drop_made()
         self._close()
 
     # What the parts of a load use
@@ -225,6 +218,9 @@ class Loader(ABC):
         if self.mode is LoadMode.CREATE:
             if there:
                 raise faults.tables_there(there)
+            if self.load and self.dialect in _TABLES_AT_ONCE:
+                self._progress.announce()
+                self._commit()
         elif self.mode is not LoadMode.REPLACE:
             if missing := [name for name in wanted if name not in there]:
                 raise faults.tables_missing(missing)
@@ -237,6 +233,19 @@ class Loader(ABC):
         self._set_aside()
         if self.mode is LoadMode.TRUNCATE:
             self._empty()
+
+    def _drop_made(self) -> None:
+        """Drop the tables that a named load in mode create has made, and forget it."""
+        if self.dialect is Dialect.MYSQL:
+            self.run("SET foreign_key_checks = 0")
+        # References may be there already, and may close a circle.
+        rest = " CASCADE" if self.dialect is Dialect.POSTGRESQL else ""
+        for name in reversed(dependency_order(self.target.schema, self.target.tables)):
+            if self.label(name) in self._existing():
+                self.run(f"DROP TABLE {self.name_of(name)}{rest}")
+        self._discard_rest()
+        self._progress.end()
+        self._commit()
 
     def _look_at_tables(self) -> None:
         found: list[Violation] = []

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 TABLE = "syntheflow_loads"
 """Table in the target; it is dropped again with the end of the last load in it."""
-_ROWS, _STATEMENT, _CUT = "rows", "statement", "cut"
+_ROWS, _STATEMENT, _CUT, _MAKING = "rows", "statement", "cut", "making"
 
 
 class Progress:
@@ -21,10 +21,16 @@ class Progress:
 
     def found(self) -> bool:
         """Say whether an earlier run of this load began."""
-        loader = self._loader
-        return loader.has_table(TABLE) and bool(
-            loader.rows(f"SELECT 1 FROM {self._table} WHERE {self._mine}")
-        )
+        return self._loader.has_table(TABLE) and bool(self._kinds())
+
+    def ready(self) -> bool:
+        """Say whether an earlier run of this load had made all tables."""
+        return self.found() and _MAKING not in self._kinds()
+
+    def announce(self) -> None:
+        """Keep that tables are about to be made, for databases that commit each of them."""
+        self._make()
+        self._put(_MAKING, "", 0, "")
 
     def rows(self) -> dict[str, int]:
         """Return how many rows of each table are there."""
@@ -43,6 +49,15 @@ class Progress:
 
     def start(self, statements: list[str]) -> None:
         """Begin to keep progress; `statements` are to be run at the end."""
+        self._make()
+        for table in self._loader.target.tables:
+            self._put(_ROWS, table, 0, "")
+        for at, statement in enumerate(statements):
+            self._put(_STATEMENT, "", at, statement)
+        # In the same transaction as the rows above.
+        self._loader.run(f"DELETE FROM {self._table} WHERE {self._mine} AND kind = '{_MAKING}'")
+
+    def _make(self) -> None:
         loader = self._loader
         if not loader.has_table(TABLE):
             name, text = loader.text_type
@@ -50,10 +65,10 @@ class Progress:
                 f"CREATE TABLE {self._table} (load_name {name} NOT NULL, kind {name} NOT NULL, "
                 f"item {text}, at_row numeric(19), statement {text})"
             )
-        for table in loader.target.tables:
-            self._put(_ROWS, table, 0, "")
-        for at, statement in enumerate(statements):
-            self._put(_STATEMENT, "", at, statement)
+
+    def _kinds(self) -> set[str]:
+        found = self._loader.rows(f"SELECT DISTINCT kind FROM {self._table} WHERE {self._mine}")
+        return {str(kind) for (kind,) in found}
 
     def note(self, table: str, count: int) -> None:
         """Keep that `count` rows of the table are there."""
