@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from syntheflow_server.connect.access import Address
 from syntheflow_server.domain.errors import SyntheflowError
-from syntheflow_server.domain.writing import LoadMode
+from syntheflow_server.domain.writing import Dialect, LoadMode
 from syntheflow_server.export import BOOKS, FilePart, Target
 from syntheflow_server.jobs.sampling import Piece
 
@@ -47,7 +47,12 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Discard:
-    """Instead of End: take back whatever is there already."""
+    """Instead of End: take back whatever is there already.
+
+    With `new_file` the database's file came with the load, and goes if nothing is in it.
+    """
+
+    new_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class LoadDesk:
     def __init__(self, address: Address, load: Load) -> None:
         from syntheflow_server.export.databases import open_loader
 
-        self._target = load.target
+        self._address, self._target = address, load.target
         self._ended = False
         self._loader = open_loader(
             address, load.target, load.mode, namespace=load.namespace, load=load.name
@@ -83,6 +88,8 @@ class LoadDesk:
             elif isinstance(command, Discard):
                 self._ended = True
                 self._loader.discard()
+                if command.new_file:
+                    remove_empty(self._address)
             else:
                 self._ended = True
                 yield self._loader.finish()
@@ -125,6 +132,31 @@ class DeliveryDesk:
         """Leave no file that is not whole."""
         if not self._ended:
             self._delivery.abort()
+
+
+def remove_empty(address: Address) -> None:
+    """Remove the file of a database without any table; nothing happens to others."""
+    from syntheflow_server.connect.databases import open_database
+
+    path = address.path
+    if path is None or address.place.dialect not in _CATALOGUES or not path.is_file():
+        return
+    with open_database(address) as database:
+        connection = database.connect(reading=True)
+        try:
+            empty = connection.execute(_CATALOGUES[database.dialect]).fetchone() is None
+        finally:
+            connection.close()
+    if empty:
+        for ending in ("", "-journal", "-wal", "-shm", ".wal"):
+            path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+_CATALOGUES = {
+    Dialect.SQLITE: "SELECT 1 FROM sqlite_master",
+    Dialect.DUCKDB: "SELECT 1 FROM duckdb_tables() UNION ALL SELECT 1 FROM duckdb_views() "
+    "WHERE NOT internal UNION ALL SELECT 1 FROM duckdb_sequences()",
+}
 
 
 def batch_of(target: Target, piece: Piece) -> pa.RecordBatch:

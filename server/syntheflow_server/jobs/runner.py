@@ -62,9 +62,9 @@ Work = Callable[[Reporter, Path], Awaitable[Commit]]
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Jobs that a stopped server left behind: names of `failed`, and those to `resume`."""
+    """Jobs that a stopped server left behind: `failed` ones, and those to `resume`."""
 
-    failed: tuple[str, ...]
+    failed: tuple[Job, ...]
     resume: tuple[Job, ...]
 
 
@@ -277,7 +277,7 @@ class Runner:
             self._metrics.training_rows_per_second.set(speed)
 
     def _recover(self) -> Left:
-        failed: list[str] = []
+        failed: list[Job] = []
         resume: list[Job] = []
         for name in list(self._documents.names(Job)):
             job = self._documents.get(Job, name)
@@ -288,7 +288,7 @@ class Runner:
             if job.order is None or crashes >= _MOST_INTERRUPTIONS:
                 assert _RESTARTED.error is not None
                 self._documents.replace(_failed(job, _RESTARTED.error))
-                failed.append(name)
+                failed.append(job)
                 continue
             update = {
                 "state": JobState.QUEUED,

@@ -188,8 +188,9 @@ class Service(Traffic):
     async def recover(self) -> None:
         """Take up the jobs that a stopped server left behind; for the server's start."""
         left = await self._runner.recover()
-        for name in left.failed:
-            _LOG.warning("the job was running when the server stopped", job=name)
+        for job in left.failed:
+            _LOG.warning("the job was running when the server stopped", job=job.name)
+            await self._left_behind(job)
         for job in left.resume:
             try:
                 await self._runner.resume(job, await self._work_of(job))
@@ -197,8 +198,21 @@ class Service(Traffic):
                 self._claims.drop(job.name)
                 await self._runner.fail(job, error)
                 _LOG.warning("the job could not be resumed", job=job.name)
+                await self._left_behind(job)
             else:
                 _LOG.info("the job is resumed", job=job.name)
+
+    async def _left_behind(self, job: Job) -> None:
+        """Take back what a given up job has left outside; the server starts in any case."""
+        try:
+            await self._give_up(job)
+        except (SyntheflowError, KeyError) as error:
+            _LOG.warning(
+                "what the job has written could not be taken back; its tables stand in the "
+                "target as they are",
+                job=job.name,
+                reason=getattr(error, "reason", ""),
+            )
 
     async def validate(self, model: str, *, seed: int = 0, request_id: str = "") -> Job:
         """Queue the judgement of a model and return the job at once."""

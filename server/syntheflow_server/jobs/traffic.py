@@ -122,6 +122,12 @@ class Traffic(Shelf):
         subject = await self._subject(spec_of(job.order))
         return self._exporting(job, job.order, subject)
 
+    async def _give_up(self, job: Job) -> None:
+        """Take back what a job that will not be taken up again has left outside."""
+        if isinstance(job.order, ExportOrder):
+            subject = await self._subject(spec_of(job.order))
+            await self._transfers.give_up(job, job.order, subject)
+
     def _importing(self, job: Job, order: ImportOrder) -> Work:
         self._claims.add(job.name, reads=[], makes=order.dataset)
         return self._transfers.importing(order)

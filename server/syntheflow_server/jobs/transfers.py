@@ -141,10 +141,7 @@ class Transfers:
         grown: tuple[str, ...] = ()
         if order.mode is LoadMode.APPEND:
             subject, grown = await _growing(order, subject, address, tally, staging)
-        # New tables are committed as they fill, so that a restarted server goes on there;
-        # tables that were there before change at once, in the end, or not at all.
-        name = job.name if order.mode is LoadMode.CREATE else ""
-        load = Load(subject.target, order.mode, order.namespace, name)
+        load = _load_of(job, order, subject)
         async with self._discarding(job, address, load), _scribe("load", address, load) as desk:
 
             async def have(rows: Mapping[str, int]) -> Mapping[str, int]:
@@ -161,19 +158,30 @@ class Transfers:
                         await _drain(desk.take(piece))
                         tally.add(piece.table, piece.first_row + piece.row_count)
             tally.say(_LOADED, "putting keys, references and counters in order")
-            loaded = await _answer(desk, End())
+            loaded = await _final(desk)
         tally.rows.update(loaded.rows)
         return (*grown, *loaded.notes)
 
     @asynccontextmanager
     async def _discarding(self, job: Job, address: Address, load: Load) -> AsyncIterator[None]:
-        """Take back what a named load has committed, unless it is to go on later."""
+        """Take back what a load leaves behind, unless it is to go on later.
+
+        That is what a named load has committed, and a new file of a database.
+        """
+        # One that goes on after a restart has made the file in its time before.
+        new = job.start_time is not None or not await _is_file(address)
         try:
             yield
         except (SyntheflowError, asyncio.CancelledError):
-            if load.name and not self._runner.pauses(job.name):
-                await asyncio.shield(asyncio.ensure_future(_discard(address, load)))
+            if (load.name or new) and not self._runner.pauses(job.name):
+                await asyncio.shield(asyncio.ensure_future(_discard(address, load, new_file=new)))
             raise
+
+    async def give_up(self, job: Job, order: ExportOrder, subject: Subject) -> None:
+        """Take back what an export that will not be taken up again has left in a database."""
+        address = await self.address(order.destination, writing=True)
+        if address.place.kind is PlaceKind.DATABASE:
+            await _discard(address, _load_of(job, order, subject), new_file=True)
 
     async def _deliver(
         self,
@@ -193,7 +201,7 @@ class Transfers:
                     if chunk.row_count:
                         tally.add(chunk.table, chunk.first_row + chunk.row_count)
             tally.say(_LOADED, "putting the files in place")
-            files: list[str] = await _answer(desk, End())
+            files: list[str] = await _final(desk)
         return (f"{len(files)} file{'s' * (len(files) != 1)}: {', '.join(files[:20])}",)
 
 
@@ -250,17 +258,50 @@ async def _scribe(desk: str, *arguments: Any) -> AsyncIterator[Scribe]:
         await made.leave(_LEAVE_SECONDS)
 
 
-async def _discard(address: Address, load: Load) -> None:
-    """Take back a named load in a process of its own: that of the load may be in any state."""
+def _load_of(job: Job, order: ExportOrder, subject: Subject) -> Load:
+    # New tables are committed as they fill, so that a restarted server goes on there;
+    # tables that were there before change at once, in the end, or not at all.
+    name = job.name if order.mode is LoadMode.CREATE else ""
+    return Load(subject.target, order.mode, order.namespace, name)
+
+
+async def _is_file(address: Address) -> bool:
+    return address.path is None or await asyncio.to_thread(address.path.exists)
+
+
+async def _discard(address: Address, load: Load, *, new_file: bool) -> None:
+    """Take back a load in a process of its own: that of the load may be in any state."""
     async with _scribe("load", address, load) as desk:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(_drain(desk.finish(Discard())), _DISCARD_SECONDS)
+            await asyncio.wait_for(_drain(desk.finish(Discard(new_file))), _DISCARD_SECONDS)
 
 
 async def _answer(desk: Scribe, command: Any) -> Any:
     """Return the one answer to a command, when all commands before are done."""
     answers = [answer async for answer in desk.finish(command)]
     return answers[-1]
+
+
+async def _final(desk: Scribe) -> Any:
+    """Let the desk make all final and return its answer.
+
+    Who stops the job now comes late: if it is done in a moment, that is the job's end, for
+    it could not be taken back, nor be done again.
+    """
+    answer = asyncio.ensure_future(_answer(desk, End()))
+    try:
+        return await asyncio.shield(answer)
+    except asyncio.CancelledError:
+        await asyncio.wait({answer}, timeout=_LEAVE_SECONDS)
+        if not answer.done():
+            await desk.end()
+            await asyncio.wait({answer})
+        if answer.cancelled() or answer.exception() is not None:
+            raise
+        task = asyncio.current_task()
+        assert task is not None
+        task.uncancel()
+        return answer.result()
 
 
 async def _drain(answers: AsyncIterator[Any]) -> None:
