@@ -52,13 +52,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory, sources: Path) -> Trained:
 def start_server(
     tmp_path_factory: pytest.TempPathFactory, trained: Trained
 ) -> Iterator[Callable[..., LocalServer]]:
-    """Starts a server of its own on a copy of the trained data; stopped at the session's end."""
+    """Starts a server of its own on a copy of the trained data; stopped at the session's end.
+
+    It may read and write the tests' folders.
+    """
     servers: list[LocalServer] = []
 
     def start(*, workers: int = 2) -> LocalServer:
         data_dir = tmp_path_factory.mktemp("server") / "data"
         shutil.copytree(trained.data_dir, data_dir)
-        server = LocalServer(data_dir, workers=workers)
+        reach = {"SYNTHEFLOW_ALLOWED_FOLDERS": str(tmp_path_factory.getbasetemp())}
+        server = LocalServer(data_dir, workers=workers, environment=reach)
         servers.append(server)
         server.start()
         return server

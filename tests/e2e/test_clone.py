@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from support.cli import COMMAND, clean_environment
+from support.cli import COMMAND, Cli, clean_environment
+from support.company import MODEL
+from syntheflow.local import LocalServer
 
 SHOP = """
 CREATE TABLE countries (code TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE);
@@ -52,9 +55,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def clone(folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
+def clone(
+    folder: Path, *words: object, server: LocalServer | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Clone by a server of its own, or by one that is there."""
+    where = ["--server", server.address] if server else []
     return subprocess.run(
-        [COMMAND, "clone", *map(str, words)],
+        [COMMAND, "clone", *map(str, words), *where],
         cwd=folder,
         env=clean_environment(),
         capture_output=True,
@@ -132,21 +139,22 @@ def test_it_tells_what_it_did(cloned):
     assert "<html" in into.with_name("report.html").read_text(encoding="utf-8").lower()
 
 
-def test_tables_that_are_there_are_not_touched(cloned, shop):
+def test_tables_that_are_there_are_not_touched(cloned, shop, server):
     _, into = cloned
     before = into.read_bytes()
     ended = clone(
-        shop.parent, shop.name, "--into", into.name, "--time-limit", "5s", "--output", "json"
-    )
+        shop.parent, shop, "--into", into, "--time-limit", "1s", "--tables", "customers",
+        "--tables", "countries", "--output", "json", server=server,
+    )  # fmt: skip
     assert ended.returncode == 1
     assert "customers" in ended.stderr
     assert into.read_bytes() == before
 
 
-def test_a_clone_into_files_is_told_as_json(shop, tmp_path):
+def test_a_clone_into_files_is_told_as_json(shop, tmp_path, server):
     ended = clone(
-        tmp_path, shop, "--into", "out", "--format", "csv", "--tables", "customers", "--tables",
-        "countries", "--time-limit", "5s", "--output", "json",
+        tmp_path, shop, "--into", "./out", "--format", "csv", "--tables", "customers", "--tables",
+        "countries", "--time-limit", "1s", "--output", "json", server=server,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)
@@ -155,3 +163,27 @@ def test_a_clone_into_files_is_told_as_json(shop, tmp_path):
         "customers.csv",
         "countries.csv",
     }
+
+
+def test_a_plain_word_that_names_no_connection_is_refused_with_advice(cli: Cli, shop, tmp_path):
+    (tmp_path / "out").mkdir()
+    for ended in (
+        clone(tmp_path, shop, "--into", "out"),
+        cli.run("export", MODEL, "out", check=False),
+        cli.run("import", "new", "out", check=False),
+    ):
+        assert ended.returncode != 0
+        assert "./out" in ended.stderr
+
+
+def test_rows_are_added_to_tables_that_hold_some(cli: Cli, tmp_path):
+    target = tmp_path / "grown.sqlite"
+    cli.run("export", MODEL, target, "--seed", 1)
+    with closing(sqlite3.connect(target)) as base:
+        (before,) = base.execute("SELECT count(*) FROM employees").fetchone()
+    cli.run("export", MODEL, target, "--seed", 1, "--mode", "append", "--rows", "employees=30")
+    with closing(sqlite3.connect(target)) as base:
+        assert base.execute("SELECT count(*) FROM employees").fetchone() == (before + 30,)
+        keys = base.execute("SELECT count(DISTINCT employee_id) FROM employees").fetchone()
+        assert keys == (before + 30,)
+        assert base.execute("PRAGMA foreign_key_check").fetchall() == []

@@ -140,10 +140,13 @@ def _served(
         if place.text in connections:  # a connection of the environment
             names.append(place.text)
             continue
-        # A plain word that names no connection is a folder that is yet to be made.
-        url = place.text if "://" in place.text else given_place(place.text, may_be_name=False).text
+        if "://" not in place.text:
+            raise typer.BadParameter(
+                f"{_CONNECTIONS} has no connection {place.text!r}; a folder of that name is "
+                f"./{place.text}"
+            )
         secret = {} if place.password is None else {"password": place.password}
-        connections[name] = {"url": url, "read_only": name == _SOURCE, **secret}
+        connections[name] = {"url": place.text, "read_only": name == _SOURCE, **secret}
         names.append(name)
     environment = {_CONNECTIONS: json.dumps(connections)}
     with tempfile.TemporaryDirectory(prefix="syntheflow-clone-") as folder:

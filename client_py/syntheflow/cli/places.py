@@ -40,20 +40,19 @@ class Given:
         return Path(unquote(rest)) if scheme in {"sqlite", "duckdb"} else None
 
 
-def given_place(text: str, *, may_be_name: bool = True) -> Given:
+def given_place(text: str) -> Given:
     """Return the place that a user means; typer.BadParameter if it makes no sense.
 
-    A plain path is a folder, or a database if it ends in .sqlite, .sqlite3, .db or
-    .duckdb; a plain word that is no such path may be the name of a connection.
+    A path is a folder, or a database if it ends in .sqlite, .sqlite3, .db or .duckdb; a
+    plain word is the name of a connection, whatever lies in the present folder.
     `sqlite:///NAME` and `sqlite://PATH` are relative to the present folder,
     `sqlite:///FOLDER/NAME` is the full path.
     """
     found = _URL.fullmatch(text)
     if not found:
-        path = Path(text).expanduser()
-        if may_be_name and _NAME.fullmatch(text) and not path.exists():
+        if _NAME.fullmatch(text):
             return Given(text)
-        return Given(_path_url(path))
+        return Given(_path_url(Path(text).expanduser()))
     scheme, rest = found[1].lower(), found[2]
     if scheme in {"sqlite", "duckdb", "file"}:
         return Given(_file_url(scheme, rest))

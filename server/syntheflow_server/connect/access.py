@@ -130,8 +130,8 @@ class Access:
             return parse_place(connection.url), connection
         if NAME.fullmatch(text):
             raise InvalidArgumentError(
-                "no connection of that name is configured; give a URL, or add it to "
-                "connections in the server's settings",
+                "no connection of that name is configured; give a URL, or the path of a folder "
+                f"(./{text}), or add it to connections in the server's settings",
                 reason="CONNECTION_UNKNOWN",
             )
         place = parse_place(text)

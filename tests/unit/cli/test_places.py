@@ -37,7 +37,7 @@ def test_a_password_is_taken_out_and_not_shown(text, clean, password):
 def test_paths_become_full_urls(here: Path):
     (here / "data").mkdir()
     (here / "shop.sqlite").write_bytes(b"")
-    assert given_place("data").text == f"file://{here}/data"
+    assert given_place("./data").text == f"file://{here}/data"
     assert given_place("./new folder").text == f"file://{here}/new%20folder"
     assert given_place("shop.sqlite").text == f"sqlite://{here}/shop.sqlite"
     assert given_place("a/new.duckdb").text == f"duckdb://{here}/a/new.duckdb"
@@ -46,8 +46,10 @@ def test_paths_become_full_urls(here: Path):
     assert given_place("sqlite:////srv/a.sqlite").text == "sqlite:///srv/a.sqlite"
     assert given_place("sqlite:///srv/a.sqlite").text == "sqlite:///srv/a.sqlite"
     assert given_place("sqlite:///srv/a.sqlite").is_database
-    assert given_place("data").is_database is False
-    assert given_place("warehouse").is_database is None
+    assert given_place("./data").is_database is False
+    # A plain word is a connection's name, also where a folder of that name lies.
+    assert given_place("data").text == "data"
+    assert given_place("data").is_database is None
 
 
 def test_a_file_that_is_no_database_is_told_what_to_do(here: Path):
