@@ -29,6 +29,9 @@ class DateOrder(StrEnum):
     YEAR_FIRST = "ymd"
 
 
+_STRUCTURED = {"null_values", "types", "sheets", "tables"}
+
+
 class ReadOptions(BaseModel):
     """Overrides of what readers guess; None means guess, readers ignore what is not theirs.
 
@@ -68,14 +71,20 @@ class ReadOptions(BaseModel):
         """Return what is set, by name."""
         return self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
 
+    def texts(self) -> dict[str, str]:
+        """Return what is set as texts by name, as `from_texts` takes them."""
+        return {
+            k: json.dumps(v, ensure_ascii=False) if k in _STRUCTURED else str(v)
+            for k, v in self.said().items()
+        }
+
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Self:
         """Return the options that `texts` say by name, as `read_as` of a table does.
 
         Lists and mappings are JSON. Raises pydantic.ValidationError for what cannot be said.
         """
-        structured = {"null_values", "types", "sheets", "tables"}
-        values = {k: json.loads(v) if k in structured else v for k, v in texts.items()}
+        values = {k: json.loads(v) if k in _STRUCTURED else v for k, v in texts.items()}
         return cls.model_validate(values)
 
 

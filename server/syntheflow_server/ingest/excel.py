@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -111,7 +112,7 @@ def _read_sheet(
     with TableWriter(out, table, schema) as writer:
         for batch in _batches(_body(sheet, header), kept, schema, nulls):
             writer.write(batch)
-    read_as = {"sheets": sheet.name, "header": str(header.first)}
+    read_as = {"sheets": json.dumps([sheet.name], ensure_ascii=False), "header": str(header.first)}
     return replace(writer.done(file_name, findings), read_as=read_as)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -75,8 +76,10 @@ def ingest(
     before = set(out.iterdir())
     try:
         with damage(name):
-            return FORMATS[chosen](path, file_name=file_name, table=name, out=out, options=wanted)
+            made = FORMATS[chosen](path, file_name=file_name, table=name, out=out, options=wanted)
     except BaseException:
-        for made in set(out.iterdir()) - before:
-            made.unlink()
+        for left in set(out.iterdir()) - before:
+            left.unlink()
         raise
+    # What was said counts among the settings, whatever the format makes of it.
+    return tuple(replace(each, read_as={**wanted.texts(), **each.read_as}) for each in made)

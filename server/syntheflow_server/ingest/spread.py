@@ -116,7 +116,7 @@ def _plan(table: _Table, fields: list[pa.Field], made: list[_Table], depth: int)
             table.columns.append(each)
     if len(table.columns) > COLUMN_LIMIT:
         rule = f"the file has more than {COLUMN_LIMIT:,} columns"
-        raise bad_file(table.name, rule, reason="COLUMNS_TOO_MANY")
+        raise bad_file(table.name, rule, reason="TOO_MANY_COLUMNS")
 
 
 def _give_keys(table: _Table) -> None:

@@ -53,7 +53,7 @@ class Stage:
         """Add a column; `place` orders it among the others."""
         if len(self.columns) == COLUMN_LIMIT:
             rule = f"the records have more than {COLUMN_LIMIT:,} different fields; make them rows"
-            raise bad_file(self.table, rule, row=self.rows, reason="COLUMNS_TOO_MANY")
+            raise bad_file(self.table, rule, row=self.rows, reason="TOO_MANY_COLUMNS")
         made = StagedColumn(name, place)
         self.columns.append(made)
         return made

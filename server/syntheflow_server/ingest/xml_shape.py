@@ -148,7 +148,7 @@ def shape_of(path: Path, table: str, encoding: str | None, names: Names) -> XmlN
                 count += 1
                 if count > _PATH_LIMIT:
                     rule = f"the document has more than {_PATH_LIMIT:,} different elements"
-                    raise bad_file(table, rule, row=element.sourceline, reason="COLUMNS_TOO_MANY")
+                    raise bad_file(table, rule, row=element.sourceline, reason="TOO_MANY_COLUMNS")
                 found = parent.children[name] = XmlNode(name, parent)
             if name in seen:
                 found.repeated = True
@@ -156,7 +156,7 @@ def shape_of(path: Path, table: str, encoding: str | None, names: Names) -> XmlN
             node = found
         if len(element.attrib) > _ATTRIBUTE_LIMIT:
             rule = f"an element has more than {_ATTRIBUTE_LIMIT:,} attributes"
-            raise bad_file(table, rule, row=element.sourceline, reason="COLUMNS_TOO_MANY")
+            raise bad_file(table, rule, row=element.sourceline, reason="TOO_MANY_COLUMNS")
         node.attributes = node.attributes or bool(names.attributes(element))
         stack.append((node, set()))
     if root is None:

@@ -119,7 +119,7 @@ def test_titles_above_the_table_are_passed(tmp_path: Path) -> None:
     rows = [["Sales of the year"], ["as of", dt.date(2024, 1, 1)], [], ["id", "v", "w", "x"]]
     made, table = read(tmp_path, {"s": [*rows, [1, "a", "b", None]]}, ("A1:D1",))["Sales 2024"]
     assert table.to_pylist() == [{"id": 1, "v": "a", "w": "b", "x": None}]
-    assert made.read_as == {"sheets": "s", "header": "4"}
+    assert ReadOptions.from_texts(made.read_as) == ReadOptions(sheets=("s",), header=4)
 
 
 def test_merged_headers_name_every_column_below_them(tmp_path: Path) -> None:

@@ -132,6 +132,7 @@ DUMPS = {"postgresql": POSTGRESQL, "mysql": MYSQL, "sqlite": SQLITE, "mssql": MS
 def read(
     folder: Path, text: str, **options: Any
 ) -> dict[str, tuple[IngestedTable, dict[str, list[Any]]]]:
+    folder.mkdir(exist_ok=True)
     path = folder / "upload"
     path.write_text(text, "utf-8")
     out = folder / "out"
@@ -177,7 +178,7 @@ def test_dumps_keep_rows_types_and_keys(tmp_path: Path, dialect: str) -> None:
 def test_tables_can_be_chosen(tmp_path: Path) -> None:
     assert set(read(tmp_path, MYSQL, tables=("la*",))) == {"land"}
     with pytest.raises(InvalidArgumentError, match="'x\\*'"):
-        read(tmp_path / "..", MYSQL, tables=("x*",))
+        read(tmp_path / "again", MYSQL, tables=("x*",))
 
 
 def test_rows_without_a_declaration_are_guessed(tmp_path: Path) -> None:
@@ -252,4 +253,35 @@ def test_bad_rows_are_named_or_left_out(tmp_path: Path) -> None:
 )
 def test_hostile_or_broken_scripts_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InvalidArgumentError):
+        read(tmp_path, text)
+
+
+def test_what_was_said_of_reading_can_be_given_back(tmp_path: Path) -> None:
+    said = ReadOptions(tables=("l[a]nd",), on_bad_row=OnBadRow.SKIP)
+    (made, rows) = read(tmp_path, MYSQL, **said.said())["land"]
+    given = ReadOptions.from_texts(made.read_as)
+    assert given == said
+    made.path.unlink()
+    again, same = read(tmp_path, MYSQL, **given.said())["land"]
+    assert (again.read_as, same) == (made.read_as, rows)
+
+
+def test_changes_and_rows_of_a_query_are_told(tmp_path: Path) -> None:
+    text = (
+        "CREATE TABLE t (a INT);\nINSERT INTO t VALUES (1);\nINSERT INTO t SELECT 5;\n"
+        "UPDATE t SET a = 'secret';"
+    )
+    made, rows = read(tmp_path, text)["t"]
+    assert rows == {"a": [1]}
+    told = [finding for finding in made.findings if "passed over" in finding]
+    assert [finding.split(" of the script")[0] for finding in told] == [
+        "INSERT in line 3",
+        "UPDATE in line 4",
+    ]
+    assert "secret" not in str(told)
+
+
+def test_a_definition_that_does_not_end_is_refused(tmp_path: Path) -> None:
+    text = "CREATE TABLE t (a INT\nINSERT INTO t (a) VALUES (1);\nINSERT INTO u (a) VALUES (1);"
+    with pytest.raises(InvalidArgumentError, match="line 1 does not end"):
         read(tmp_path, text)
