@@ -1,4 +1,8 @@
-"""Workbooks (xlsx, xls, ods): each sheet that is not empty is a table."""
+"""Workbooks (xlsx, xls, ods): each sheet that is not empty is a table.
+
+Old binary workbooks (.xls) are read by the same library as the others; no test writes one, as
+no small program that makes them is at hand.
+"""
 
 from __future__ import annotations
 
