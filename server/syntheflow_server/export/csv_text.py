@@ -32,8 +32,6 @@ _FIRST_OF_FORMULA = one_of(b"=@\t\r+-'")
 _FORMULA = r"^(?:'*[=@\t\r]|'+[+-])"
 _SIGNED = r"^[+-]"
 _LIKE_A_NUMBER = r"^[+-][0-9 .,()/-]*(?:[eE][+-]?[0-9]+)?$"
-# Blanks at either end are quoted too: many readers trim what is not quoted.
-_BLANKS = one_of(b" \t")
 # Text of one block stays below the 2 GiB of Arrow's string offsets, even if all is quotes,
 # and its cells, which may be twice as large and wider than a number, take not too much.
 _BLOCK = 1 << 25
@@ -75,11 +73,11 @@ def _texts(text: pa.Array, *, escape_formulas: bool) -> list[Part]:
     first, last = source.ends()
     empty = source.offsets[1:] == source.offsets[:-1]
     formula = _formulas(text, first) if escape_formulas else None
-    blank = _BLANKS[first]
+    blank = _is_blank(first)
     if formula is not None:
         blank &= ~formula
     needed: npt.NDArray[np.bool_] = source.rows_with(b",", b'"', b"\n", b"\r")
-    needed |= empty | blank | _BLANKS[last]
+    needed |= empty | blank | _is_blank(last)
     if text.null_count:
         needed &= np.asarray(text.is_valid())
     quote: list[Part] = [marks(needed, b'"')] if needed.any() else []
@@ -87,9 +85,15 @@ def _texts(text: pa.Array, *, escape_formulas: bool) -> list[Part]:
     return [*quote, *apostrophe, text_cells(replaced(source, {b'"': b'""'})), *quote]
 
 
+def _is_blank(codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Tell blanks, which are quoted at either end: many readers trim what is not quoted."""
+    blank: npt.NDArray[np.bool_] = (codes == ord(" ")) | (codes == ord("\t"))
+    return blank
+
+
 def _formulas(text: pa.Array, first: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_] | None:
     """Return which texts a spreadsheet would run, None for none; `first` are their first bytes."""
-    suspect = np.flatnonzero(_FIRST_OF_FORMULA[first])
+    suspect = np.flatnonzero(_FIRST_OF_FORMULA.take(first))
     if not len(suspect):
         return None
     some = text.take(pa.array(suspect))

@@ -68,7 +68,7 @@ def _squeezed(parts: Sequence[bytes | Field], rows: int) -> pa.Array:
 
 
 def _scratch(rows: int, width: int) -> npt.NDArray[np.uint8]:
-    """Return memory of Arrow's pool, which keeps it; malloc gives it back after every batch."""
+    """Return memory of Arrow's pool, which keeps it."""
     return np.frombuffer(pa.allocate_buffer(rows * width), np.uint8).reshape(rows, width)
 
 

@@ -41,7 +41,9 @@ def read_excel(
 ) -> tuple[IngestedTable, ...]:
     """Read each sheet that is not empty as a table.
 
-    A single one gets the name `table`, several get the sheets' names.
+    A single one gets the name `table`, several get the sheets' names. Of `options` count
+    sheets, tables, header, skip_rows and null_values; the others are of text, while cells
+    have types of their own.
     """
     check_bounds(path, table)
     try:

@@ -22,6 +22,7 @@ _MARKS = [
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 ]
+_UTF8 = frozenset({"utf-8", "utf-8-sig"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +53,29 @@ def plain_text(
     if encoding is not None:
         chosen = _said(path, encoding, table)
     else:
-        chosen = _marked_encoding(path) or _zero_pattern(path) or _guessed(path, table, lenient)
-    if chosen not in {"utf-8", "utf-8-sig"}:
+        chosen = _marked_encoding(path) or _zero_pattern(path)
+    seen = _scan(path) if chosen in {"", *_UTF8} else None
+    if not chosen and seen is not None:
+        chosen = _guessed(path, seen.fault, table, lenient=lenient)
+    if seen is None or chosen not in _UTF8:
         path = _recoded(path, chosen, table, work / "recoded", lenient=lenient)
-    elif (fault := _first_fault(path)) is not None:
+        seen = _scan(path)
+    elif seen.fault is not None:
         if not lenient:
-            raise _undecodable(table, "utf-8", _line_of(path, fault))
+            raise _undecodable(table, "utf-8", _line_of(path, seen.fault))
         path = _recoded(path, chosen, table, work / "recoded", lenient=True)
-    zero = _line_of_zero(path)
-    if zero and not lenient:
+        seen = _scan(path)
+    if seen.zero is not None and not lenient:
         rule = "the text holds zero bytes; if it is no other format, save it without them"
-        raise bad_file(table, rule, row=zero)
-    return PlainText(path, chosen, packed, damaged=bool(zero))
+        raise bad_file(table, rule, row=_line_of(path, seen.zero))
+    return PlainText(path, chosen, packed, damaged=seen.zero is not None)
 
 
 def _said(path: Path, encoding: str, table: str) -> str:
     """Return the encoding that is said, by the name that tells of a mark at the beginning."""
     name = codecs.lookup(encoding).name
     marked = _marked_encoding(path)
-    if name in {"utf-8", "utf-8-sig"}:
+    if name in _UTF8:
         return "utf-8-sig" if marked == "utf-8-sig" else "utf-8"
     # Python reads the mark only where the order of bytes is left open.
     if marked in {"utf-16", "utf-32"} and name.startswith(marked):
@@ -104,8 +109,8 @@ def _zero_pattern(path: Path) -> str:
     return ""
 
 
-def _guessed(path: Path, table: str, lenient: bool) -> str:  # noqa: FBT001 - passed on
-    fault = _first_fault(path)
+def _guessed(path: Path, fault: int | None, table: str, *, lenient: bool) -> str:
+    """Return the likeliest encoding of a file that is UTF-8 up to `fault`."""
     if fault is None:
         return "utf-8"
     with path.open("rb") as file:
@@ -119,16 +124,6 @@ def _guessed(path: Path, table: str, lenient: bool) -> str:  # noqa: FBT001 - pa
     return likeliest_encoding(sample)
 
 
-def _line_of_zero(path: Path) -> int:
-    """Return the line of the first zero byte, 0 if there is none."""
-    offset = 0
-    for part, _ in _parts(path):
-        if (at := part.find(b"\0")) >= 0:
-            return _line_of(path, offset + at)
-        offset += len(part)
-    return 0
-
-
 def _utf8_balance(sample: bytes) -> tuple[int, int]:
     """Return how many sequences of `sample` are wrong and right UTF-8 beyond ASCII."""
     text = sample.decode("utf-8", errors="replace")
@@ -136,19 +131,32 @@ def _utf8_balance(sample: bytes) -> tuple[int, int]:
     return wrong, len(re.findall(r"[^\x00-\x7f]", text)) - wrong
 
 
-def _first_fault(path: Path) -> int | None:
-    """Return the offset of the first byte that is not UTF-8, or None."""
-    offset = 0
-    rest = b""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """Where the first byte is that is not UTF-8, and the first zero byte before it."""
+
+    fault: int | None
+    zero: int | None
+
+
+def _scan(path: Path) -> _Seen:
+    """Read the file once as UTF-8, up to what is none."""
+    offset, rest = 0, b""
+    zero: int | None = None
     for part, last in _parts(path):
+        if zero is None and (at := part.find(b"\0")) >= 0:
+            zero = offset + len(rest) + at
+        if not rest and part.isascii():
+            offset += len(part)
+            continue
         data = rest + part
         try:
             _, used = codecs.utf_8_decode(data, "strict", last)
         except UnicodeDecodeError as error:
-            return offset + error.start
+            return _Seen(offset + error.start, zero)
         offset += used
         rest = data[used:]
-    return None
+    return _Seen(None, zero)
 
 
 def _zeroed(error: UnicodeError) -> tuple[str, int]:

@@ -206,3 +206,37 @@ def test_a_table_of_many_columns_keeps_them_all() -> None:
 def test_files_of_old_systems_may_hold_line_feeds_in_values() -> None:
     _, table = read_text('id,v\r1,"a\nb\nc\nd"\r2,x\r')
     assert table.to_pydict() == {"id": [1, 2], "v": ["a\nb\nc\nd", "x"]}
+
+
+@pytest.mark.parametrize("gap", ["", "NA"])
+def test_times_with_fractions_are_times_of_day_unless_one_is_beyond_a_day(gap: str) -> None:
+    texts = ["23:59:59.000005", "00:00:00", gap, "01:02:03"]
+    assert column(*texts) == (
+        pa.time64("us"),
+        [dt.time(23, 59, 59, 5), dt.time(0), None, dt.time(1, 2, 3)],
+    )
+    kind, values = column(*texts, "24:00:00.5")
+    assert kind == pa.duration("us")
+    assert values[-1] == dt.timedelta(days=1, seconds=0.5)
+
+
+def test_decimals_are_floats_unless_they_are_said_to_be_decimals() -> None:
+    text = "k,price\n1,12.50\n2,3.00\n"
+    assert read_text(text)[1]["price"].type == pa.float64()
+    said = read_text(text, types={"price": "decimal128(9, 2)"})[1]["price"]
+    assert said.type == pa.decimal128(9, 2)
+    assert [str(value) for value in said.to_pylist()] == ["12.50", "3.00"]
+
+
+@pytest.mark.parametrize("data", ['a,b\n1,2\n""\n', 'a,b\r\n1,2\r\n""\r\n', 'a,b\n1,2\n""'])
+def test_a_row_of_one_empty_text_in_quotes_is_too_short(data: str) -> None:
+    error = refused(data)
+    assert error.reason == "ROW_RAGGED"
+    assert error.violations[0].row == 3
+
+
+def test_a_zero_byte_far_behind_other_letters_is_refused_where_it_stands() -> None:
+    rows = "".join(f"{i},Größe\n" for i in range(400_000))
+    error = refused("k,v\n" + rows + "400000,x\0y\n")
+    assert error.violations[0].row == 400_002
+    assert "zero bytes" in error.message
