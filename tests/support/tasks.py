@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from dataclasses import dataclass
 
 from syntheflow_server.domain.errors import InvalidArgumentError, Violation
 from syntheflow_server.jobs.process import Progress
@@ -44,6 +46,14 @@ def manners(_report):
     return os.environ["OMP_NUM_THREADS"], signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
 
 
+@dataclass
+class Rows:
+    """Rows that a desk works on for so long."""
+
+    data: bytes
+    seconds: float
+
+
 class EchoDesk:
     """Answers each command so many times; texts make it fail or die."""
 
@@ -52,6 +62,9 @@ class EchoDesk:
             raise InvalidArgumentError("table 'orders': the rule", reason="RULE")
         if command == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if isinstance(command, Rows):
+            time.sleep(command.seconds)
+            return
         number, times, size = command
         for turn in range(times):
             yield number, turn, bytes(size)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import queue
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +23,11 @@ from syntheflow_server.jobs.child import Child
 from syntheflow_server.jobs.failures import Caught, caught, error_of
 from syntheflow_server.jobs.process import log_unknown
 
-AHEAD = 3
+AHEAD = 64
 """Commands that may wait for the process or be under way in it."""
+AHEAD_BYTES = 48 << 20
+"""Bytes of rows that these may hold; a database takes blocks of several megabytes at once,
+and the next ones must be ready when it has taken one."""
 
 
 class Desk(Protocol):
@@ -66,7 +71,9 @@ class Scribe:
             "syntheflow_server.jobs.scribe:serve", make, arguments, title=title, threads=1
         )
         self._title = title
-        self._open = 0
+        self._open: deque[int] = deque()
+        """Bytes of each command that is not done."""
+        self._open_bytes = 0
         self._started = False
         # A thread of its own: a full pipe must not hold up others, and messages must not mix.
         self._sender = ThreadPoolExecutor(1, thread_name_prefix=f"send {title}")
@@ -81,17 +88,15 @@ class Scribe:
 
         Waits only while too many commands are open.
         """
-        await self._send(command)
-        self._open += 1
-        while self._open > AHEAD or self._child.waiting:
+        await self._hand_over(command)
+        while self._full or self._child.waiting:
             message = await self._next()
             if isinstance(message, _Answer):
                 yield message.value
 
     async def finish(self, command: Any) -> AsyncIterator[Any]:
         """Hand over a command and yield all answers to it and to those before."""
-        await self._send(command)
-        self._open += 1
+        await self._hand_over(command)
         while self._open:
             message = await self._next()
             if isinstance(message, _Answer):
@@ -112,6 +117,16 @@ class Scribe:
             await self._child.end()
         self._sender.shutdown(wait=False)
 
+    @property
+    def _full(self) -> bool:
+        return len(self._open) > AHEAD or (len(self._open) > 1 and self._open_bytes > AHEAD_BYTES)
+
+    async def _hand_over(self, command: Any) -> None:
+        size = len(getattr(command, "data", b""))
+        self._open.append(size)
+        self._open_bytes += size
+        await self._send(command)
+
     async def _send(self, message: Any) -> None:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._sender, self._child.send, message)
@@ -122,48 +137,70 @@ class Scribe:
             log_unknown(message, self._title)
             raise error_of(message.failure)
         if isinstance(message, _Done):
-            self._open -= 1
+            self._open_bytes -= self._open.popleft()
         else:
             await self._send(_Taken())
         return message
 
 
+class _Inbox:
+    """What the front has sent, read by a thread: it can send more while the desk works."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._commands: deque[Any] = deque()
+        self._left = False
+        threading.Thread(target=self._read, name="read commands", daemon=True).start()
+
+    def _read(self) -> None:
+        while not self._left:
+            try:
+                message = self._pipe.recv()
+            except (EOFError, OSError):
+                message = _Leave()
+            # At once, however many commands came before: none of them is wanted any more.
+            self._left = isinstance(message, _Leave)
+            self._messages.put(message)
+
+    def command(self) -> Any:
+        """Return the next command; EOFError when the front wants no more."""
+        message = self._commands.popleft() if self._commands else self._messages.get()
+        if self._left:
+            raise EOFError
+        return message
+
+    def wait_taken(self) -> None:
+        """Return when the front has taken an answer; commands that come are kept."""
+        while not isinstance(message := self._messages.get(), _Taken):
+            if self._left:
+                raise EOFError
+            self._commands.append(message)
+
+
 def serve(pipe: Connection, make: str, arguments: tuple[Any, ...]) -> None:
     """Be the process: make the desk, then do one command after the other."""
-    commands: deque[Any] = deque()
     module, _, function = make.partition(":")
     try:
         build: Callable[..., Desk] = getattr(importlib.import_module(module), function)
         desk = build(*arguments)
+        inbox = _Inbox(pipe)
         try:
             while True:
-                command = commands.popleft() if commands else pipe.recv()
-                if isinstance(command, _Leave):
-                    return
-                taken = True
+                command = inbox.command()
+                waits = False
                 for value in desk.do(command):
                     # One answer is made ahead, no more: the reader sets the pace.
-                    while not taken:
-                        taken = _is_taken(pipe, commands)
+                    if waits:
+                        inbox.wait_taken()
                     pipe.send(_Answer(value))
-                    taken = False
-                while not taken:
-                    taken = _is_taken(pipe, commands)
+                    waits = True
+                if waits:
+                    inbox.wait_taken()
                 pipe.send(_Done())
         finally:
             desk.close()
     except (EOFError, BrokenPipeError):
-        return  # the front is gone, and with it whoever wanted this
+        return  # the front is gone, or wants no more, and with it whoever wanted this
     except Exception as error:  # noqa: BLE001 - every failure must cross as data
         pipe.send(caught(error))
-
-
-def _is_taken(pipe: Connection, commands: deque[Any]) -> bool:
-    """Wait for a message; a command that comes before its turn is kept for later."""
-    message = pipe.recv()
-    if isinstance(message, _Taken):
-        return True
-    if isinstance(message, _Leave):
-        raise EOFError  # noqa: TRY004 - as if the front were gone, which ends all work alike
-    commands.append(message)
-    return False

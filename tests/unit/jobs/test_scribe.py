@@ -55,6 +55,21 @@ async def test_large_pieces_and_large_answers_do_not_lock_each_other():
         assert len([a async for a in desk.finish((6, 1, 5 * MIB))]) >= 1
 
 
+async def test_rows_are_taken_while_the_process_is_busy_up_to_a_bound():
+    async with scribe() as desk:
+        async for _ in desk.finish((0, 1, 1)):  # it is up
+            pass
+
+        async def hand_over() -> None:
+            async for _ in desk.take(tasks.Rows(bytes(4 * MIB), 60)):
+                pass
+
+        for _ in range(12):
+            await hand_over()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(hand_over(), 0.3)
+
+
 async def test_a_refusal_arrives_as_raised():
     async with scribe() as desk:
         with pytest.raises(InvalidArgumentError, match="the rule"):
