@@ -52,6 +52,7 @@ _KNOWN_MOST = 4096
 _LEARNED_ROWS = 100_000
 _TRIES = 64
 _FORM_TRIES = 16
+_ANY_LENGTH = 1 << 31
 _OFTEN = 8
 _MORE = "0123456789"
 _LIKELY = 12
@@ -232,10 +233,8 @@ class TextCodec(Codec):
                 break
             stream = Stream.of(keys[again, :2]).branch(3000 + attempt)
             other = np.stack([stream.take() for _ in range(self.draws)], axis=1)
-            index = np.arange(len(made))
-            index[again] = len(made) + np.arange(len(again))
             texts = self._texts(column[again], other, even=attempt >= _APART // 2)
-            made = pa.concat_arrays([made, texts]).take(pa.array(index))
+            made = _with(made, again, texts)
         return made
 
     def _composed(self, column: Ints) -> npt.NDArray[np.bool_]:
@@ -274,9 +273,7 @@ class TextCodec(Codec):
             # Where the real strings are most of those that are likely, others must do.
             other.even = even or attempt >= _LIKELY
             made = self._compose(kind, column, uniforms, rows[again], other)
-            index = np.arange(len(rows))
-            index[again] = len(rows) + np.arange(len(again))
-            texts = pa.concat_arrays([texts, made]).take(pa.array(index))
+            texts = _with(texts, again, made)
         if self.form is not None:
             return self._formed(self.form, texts, stream)
         if self.longest:
@@ -295,22 +292,13 @@ class TextCodec(Codec):
             return texts
         own = stream.branch(2000, again)
         shared = [text for text in (*self.common, *(text for text, _ in self.known)) if text]
-        if shared:
-            drawn = (own.take() * len(shared)).astype(np.int64)
-            made = pa.array(shared, pa.string()).take(pa.array(drawn))
-        else:
-            made = form.fresh(own)
-        index = np.arange(len(texts))
-        index[again] = len(texts) + np.arange(len(again))
-        return pa.concat_arrays([texts, made]).take(pa.array(index))
+        others = Form("labels", tuple(shared)) if shared else form
+        return _with(texts, again, others.fresh(own))
 
     def _too_long(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
-        if not self.longest:
-            return np.zeros(len(texts), np.bool_)
-        long: npt.NDArray[np.bool_] = pc.greater(pc.utf8_length(texts), self.longest).to_numpy(
-            zero_copy_only=False
-        )
-        return long
+        most = self.longest or _ANY_LENGTH
+        long = pc.greater(pc.utf8_length(texts), most).to_numpy(zero_copy_only=False)
+        return np.asarray(long, np.bool_)
 
     def _lengthened(self, texts: pa.Array, stream: Stream) -> pa.Array:
         """Return the texts; those still turned away grow until they are nobody's.
@@ -368,7 +356,6 @@ class TextCodec(Codec):
         arrays |= {} if self.pools is None else self.pools.to_arrays("pools")
         if self.letters is not None:
             arrays |= templates_to_arrays("slot", self.templates)
-        if self.letters is not None:
             arrays |= self.letters.to_arrays("letters")
         if self.prose is not None and self.counts is not None:
             facts["counts"], bins = self.counts.to_state()
@@ -404,3 +391,10 @@ class TextCodec(Codec):
             pools=Pools.from_arrays("pools", arrays),
         )
         return replace(made, form=Form.from_json(facts.get("form")))
+
+
+def _with(texts: pa.Array, places: Ints, others: pa.Array) -> pa.Array:
+    """Return `texts` [n] with `others` [k] at `places` [k]."""
+    index = np.arange(len(texts))
+    index[places] = len(texts) + np.arange(len(places))
+    return pa.concat_arrays([texts, others]).take(pa.array(index))

@@ -12,6 +12,7 @@ from syntheflow_server.domain.errors import UnsupportedError
 from syntheflow_server.domain.schema import ForeignKey, Schema, SemanticType, Table
 from syntheflow_server.domain.tables import TableSource
 from syntheflow_server.engine.encoding.base import RARE_ROWS
+from syntheflow_server.engine.encoding.forms import form_of
 from syntheflow_server.engine.graph.structure import Link, LinkKind
 from syntheflow_server.engine.keys.cells import MOST_CELLS
 from syntheflow_server.engine.training.links import filled_by, own_columns, unique_keys
@@ -51,7 +52,7 @@ def key_roles(
     """Return how the keys of `table` are made; UnsupportedError if one cannot be."""
     owned = set(owner.child_columns) if owner else set()
     keys = unique_keys(table, schema)
-    relied_on = {
+    needed = {
         table.primary_key,
         *(key.parent_columns for key in schema.references_to(table.name)),
     }
@@ -71,10 +72,10 @@ def key_roles(
             once = once or not rest
             if rest:
                 distinct.append(rest)
-        elif len(key) == 1 and free and not _is_boolean(source, key[0]):
+        elif len(key) == 1 and free and _is_countable(table, source, key[0], key in needed):
             surrogate.append(key[0])
         elif _is_unique_link(key, links) or (
-            key not in {table.primary_key, *relied_on} and (not free or disambiguator)
+            key not in needed and (not free or disambiguator or _is_formed(table, key[0]))
         ):
             continue
         elif not free:
@@ -108,6 +109,7 @@ def _other_identifiers(
         column.name
         for column in table.columns
         if column.name not in known
+        and not _is_formed(table, column.name)
         and (
             _identifies(column.semantic_type, column.name, source)
             or (alone and counts_up(source.column(column.name)))
@@ -158,6 +160,17 @@ def _identifies(kind: SemanticType, name: str, source: TableSource) -> bool:
     values = source.column(name)
     present = len(values) - values.null_count
     return bool(present >= _FEW_ROWS and pc.count_distinct(values).as_py() == present)
+
+
+def _is_countable(table: Table, source: TableSource, name: str, needed: bool) -> bool:  # noqa: FBT001
+    """Return True if the key's values can be made from the row's number."""
+    return not _is_boolean(source, name) and (needed or not _is_formed(table, name))
+
+
+def _is_formed(table: Table, name: str) -> bool:
+    """Return True for texts of a form (addresses, JSON) that counting would not keep."""
+    form = form_of(table.column(name).native_type, ())
+    return form is not None and form.kind != "uuid"
 
 
 def _is_boolean(source: TableSource, name: str) -> bool:
