@@ -6,7 +6,6 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -23,7 +22,6 @@ MAX_PIECE = 3_600_000
 """Bytes that no piece exceeds: 3.5 MiB less room for the message around it."""
 _UNSAFE = frozenset('/\\:*?"<>|%')
 _LONGEST_NAME = 200
-_KEPT_BYTES = 1 << 24
 
 
 class Piece(NamedTuple):
@@ -75,7 +73,6 @@ class Encoder(ABC):
     def __init__(self, target: Target, table: str) -> None:
         self.target, self.table = target, target.table(table)
         self.schema: pa.Schema = self.table.arrow
-        _keep_freed_memory()
 
     @classmethod
     def file_of(cls, target: Target, table: str) -> str:
@@ -130,7 +127,6 @@ class Book(ABC):
 
     def __init__(self, target: Target, work: Path) -> None:
         self.target, self.work = target, work
-        _keep_freed_memory()
 
     @abstractmethod
     def add(self, table: str, batch: pa.RecordBatch) -> Iterator[FilePart]:
@@ -195,14 +191,3 @@ def file_stem(table: str) -> str:
         digest = hashlib.sha256(table.encode()).hexdigest()[:16]
         text = text.encode()[: _LONGEST_NAME - 20].decode("utf-8", "ignore") + "-" + digest
     return text or "%"
-
-
-@cache
-def _keep_freed_memory() -> None:
-    """Let the C library keep what a batch frees for the next one.
-
-    glibc gives freed memory back from twice the largest block on that was ever freed. With
-    pieces of 1 MiB it does so after every batch, and a third of the time goes into fetching
-    the same pages again. A block that is never touched costs nothing and raises that bound.
-    """
-    np.empty(_KEPT_BYTES, np.uint8)

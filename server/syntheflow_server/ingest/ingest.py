@@ -47,6 +47,19 @@ FORMATS: dict[str, Reader] = {
 }
 """Reader by format."""
 
+_HEEDED: dict[str, frozenset[str]] = {
+    "csv": frozenset(ReadOptions.model_fields) - {"sheets", "records", "tables"},
+    "json": frozenset({"records", "null_values"}),
+    "jsonl": frozenset({"null_values", "on_bad_row"}),
+    "excel": frozenset({"sheets", "tables", "header", "skip_rows", "null_values"}),
+    "xml": frozenset({"encoding", "records", "null_values"}),
+    "sql": frozenset({"tables", "on_bad_row"}),
+    "sqlite": frozenset({"tables"}),
+    "duckdb": frozenset({"tables"}),
+    "zip": frozenset(ReadOptions.model_fields),
+}
+"""Settings that a format has; the others are passed over, and the findings say so."""
+
 
 def ingest(
     path: Path,
@@ -82,4 +95,9 @@ def ingest(
             left.unlink()
         raise
     # What was said counts among the settings, whatever the format makes of it.
-    return tuple(replace(each, read_as={**wanted.texts(), **each.read_as}) for each in made)
+    vain = sorted(set(wanted.said()) - _HEEDED.get(chosen, frozenset()))
+    notes = (f"settings that {chosen} files do not have: {', '.join(vain)}",) if vain else ()
+    return tuple(
+        replace(each, read_as={**wanted.texts(), **each.read_as}, findings=(*each.findings, *notes))
+        for each in made
+    )

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from syntheflow_server.allocator import keep_freed_memory
 from syntheflow_server.domain.errors import WorkerDiedError
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -156,6 +157,7 @@ def _run(pipe: Connection, parent: int, threads: int, entry: str, arguments: tup
     # OpenMP's threads spin at each barrier; on a machine shared with others they would burn
     # the time slice that the one they wait for needs (measured: 190 s instead of 28 s).
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    keep_freed_memory()  # batches of rows come and go, a megabyte or more each
     module, _, function = entry.partition(":")
     target: Callable[..., None] = getattr(importlib.import_module(module), function)
     # The pipe's other end is closed: the front is gone, so there is nobody to answer.
