@@ -7,7 +7,7 @@ RUN    := $(VENV)/bin
 PROTOS := $(wildcard proto/syntheflow/v1/*.proto)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint proto serve bench clean packages
+.PHONY: help setup demo test lint proto serve bench fuzz clean packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ serve: $(VENV)/.ready ## start a server on this machine, data in ./syntheflow-da
 bench: $(VENV)/.ready ## one table beside cheap peers, and related tables; see docs/benchmarks.md
 	$(RUN)/python benchmarks/single_table.py $(ARGS)
 	$(RUN)/python benchmarks/related_tables.py $(RELATED_ARGS)
+
+fuzz: $(VENV)/.ready-dev ## search for files that readers do not stand; ARGS="--minutes 60"
+	$(RUN)/python -m tests.fuzz $(or $(ARGS),--minutes 10)
 
 clean: ## remove what make made: environments, caches, demo-output (not syntheflow-data)
 	rm -rf $(VENV) $(TOOLS) demo-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
