@@ -92,7 +92,7 @@ def test_a_clone_in_postgresql_keeps_types_and_rules_and_can_be_written_to(offic
 
 def test_a_refused_password_is_told_without_it_and_leaves_nothing(office, tmp_path):
     wrong = office.url.replace("@", ":wrong-Zq7@", 1)
-    ended = clone(tmp_path, wrong, "--into", "out")
+    ended = clone(tmp_path, wrong, "--into", "./out")
     assert ended.returncode == 1
     assert "the database refused user or password" in ended.stderr
     assert "wrong-Zq7" not in ended.stdout + ended.stderr
