@@ -19,6 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from syntheflow_server.jobs.child import peak_memory_bytes
+
 _ADDRESSES = 12 << 30
 _LINES: set[tuple[str, int]] = set()
 
@@ -43,7 +45,7 @@ def main() -> None:
         answer = _read(order)
         sys.settrace(None)
         answer["new_lines"] = len(_LINES)
-        answer["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        answer["peak"] = peak_memory_bytes()
         answers.write(json.dumps(answer) + "\n")
 
 

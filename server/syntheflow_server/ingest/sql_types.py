@@ -42,12 +42,13 @@ class UserTypes:
 
     def __init__(self) -> None:
         self._domains: dict[str, _Domain] = {}
-        self._enums: set[str] = set()
+        self._enums: dict[str, str] = {}
 
     def take(self, statement: str) -> None:
         """Take up a CREATE DOMAIN or CREATE TYPE."""
         if match := _ENUM.match(statement):
-            self._enums.add(names_in(match["name"])[-1].lower())
+            labels = ", ".join(_TEXTS.findall(statement[match.end() :]))
+            self._enums[names_in(match["name"])[-1].lower()] = labels
         elif match := _DOMAIN.match(statement):
             rest = match["rest"]
             end = _BASE_ENDS.search(rest)
@@ -93,6 +94,8 @@ class UserTypes:
         column.is_category = _last(kind) in self._enums
         if column.native != kind or column.is_category or "." in column.native:
             column.native = column.native.rpartition(".")[2].strip('"')
+        if column.is_category and column.native.lower() == _last(kind):
+            column.native += f" enum({self._enums[_last(kind)]})"
         return checks
 
 

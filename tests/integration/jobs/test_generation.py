@@ -259,7 +259,7 @@ async def test_a_short_stream_does_not_wait_for_a_long_one(rooms, slow_units):
         ({"range": RowRange("none", 0, 1)}, "range"),
         ({"range": RowRange("sales", -1, 1)}, "range.start_row"),
         ({"range": RowRange("sales", 0, 1), "tables": ("sales",)}, "tables"),
-        ({"format": "excel"}, "format"),
+        ({"format": "odt"}, "format"),
     ],
 )
 async def test_what_is_wrong_in_a_request_is_named(rooms, changes, field):

@@ -51,13 +51,13 @@ def place(outside: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def slowly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], object]]:
-    """Makes each unit of rows of all servers take 0.3 seconds, inside the `with` block."""
+    """Makes each unit of rows of all servers take two seconds, inside the `with` block."""
     manners = tmp_path_factory.mktemp("manners")
     said = manners / "TINY_UNIT_SECONDS"
 
     @contextmanager
     def slow() -> Iterator[None]:
-        said.write_text("0.3")
+        said.write_text("2")
         try:
             yield
         finally:

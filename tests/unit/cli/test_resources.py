@@ -119,7 +119,7 @@ def test_a_server_that_is_not_there_is_told_in_one_sentence(shell):
         ("train", "hr", "--time-limit", "soon"),
         ("train", "hr", "--holdout-share", "0.7"),
         ("validate", "hr", "--min-quality", "7"),
-        ("generate", "hr", "--format", "xml"),
+        ("generate", "hr", "--format", "odt"),
         ("sample-data", "hr"),
         ("serve", "--port", "99999"),
     ],
