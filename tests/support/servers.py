@@ -239,6 +239,12 @@ def _version(folder: Path) -> float:
     return float(digits) if digits.replace(".", "", 1).isdigit() else 0.0
 
 
+def demand(program: str, package: str) -> None:
+    """Skip the test if the program is not there; with CI=true, fail it."""
+    if shutil.which(program) is None:
+        missing(f"The program {program}", package)
+
+
 def missing(server: str, package: str) -> Any:
     told = (
         f"{server} is not installed: `tests/support/packages` installs it (as root), "

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from support.rental import POSTGRESQL
-from support.servers import TestDatabase, address_of
+from support.servers import TestDatabase, address_of, demand
 from syntheflow_server.domain.errors import InvalidArgumentError
 from syntheflow_server.domain.reading import ReadOptions, Wanted
 from syntheflow_server.ingest import IngestedTable, ingest
@@ -40,9 +40,7 @@ def dumped(database: TestDatabase, file: Path, *words: str) -> Path:
         command = ["mariadb-dump", "--no-defaults", *at, f"-P{server.port}"]
     else:
         command = ["pg_dump", *at, "-p", str(server.port)]
-    if shutil.which(command[0]) is None:
-        told = f"{command[0]} is not installed: `tests/support/packages` installs it"
-        pytest.fail(told) if os.environ.get("CI") == "true" else pytest.skip(told)
+    demand(command[0], "mariadb-client" if server.dialect == "mysql" else "postgresql-client")
     passwords = {"PGPASSWORD": server.password, "MYSQL_PWD": server.password}
     with file.open("wb") as script:
         subprocess.run(
@@ -152,8 +150,8 @@ def test_tables_of_one_name_in_two_schemas_are_told_apart(
     assert set(read(file, tables=("old.*",))) == {"buyer", "note"}
 
 
-@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the program sqlite3 is not there")
 def test_a_dump_of_sqlite_reads_with_its_rows_and_keys(tmp_path: Path) -> None:
+    demand("sqlite3", "sqlite3")
     connection = sqlite3.connect(tmp_path / "shop.db")
     connection.executescript("""
     CREATE TABLE land (code TEXT PRIMARY KEY, name TEXT UNIQUE);

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from support.servers import TestDatabase, missing
+from support.servers import TestDatabase, demand
 from support.shop import NASTY, SHOP, shop_rows
 from support.targets import files_of
 from syntheflow_server.domain.writing import Dialect, WriteOptions
@@ -117,8 +116,7 @@ def test_a_script_that_fails_leaves_nothing_in_postgresql(
 def test_the_program_sqlite3_gives_back_every_text(tmp_path: Path) -> None:
     import sqlite3
 
-    if shutil.which("sqlite3") is None:
-        missing("SQLite's program", "sqlite3")
+    demand("sqlite3", "sqlite3")
     file = shop_script(Dialect.SQLITE, tmp_path)
     with file.open("rb") as script:
         subprocess.run(["sqlite3", "-bail", tmp_path / "shop.db"], stdin=script, check=True)
