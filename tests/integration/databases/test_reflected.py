@@ -78,6 +78,27 @@ def test_tables_are_read_by_what_the_inspector_tells(
     assert pq.read_schema(parent.path).field("big").type == pa.int64()
 
 
+def test_checks_that_a_driver_cannot_tell_are_said_to_be_left_out(
+    postgresql_database: TestDatabase, tmp_path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    postgresql_database.run(CREATE.replace("{binary}", "bytea"))
+
+    def untold(*_: object, **__: object) -> None:
+        raise NotImplementedError
+
+    @contextmanager
+    def by_inspector(database: Database):
+        with database.engine.connect() as connection:
+            source = ReflectedSource(connection, database.dialect)
+            source._inspector.get_check_constraints = untold
+            yield source
+
+    monkeypatch.setattr(read, "open_source", by_inspector)
+    found = read_database(address_of(postgresql_database), Wanted(), tmp_path, lambda *_: None)
+    for table in found:
+        assert "CHECK constraints cannot be read from this kind of database" in table.findings
+
+
 @pytest.mark.parametrize("dialect", [Dialect.MSSQL, Dialect.ORACLE])
 def test_names_and_samples_are_written_in_the_database_s_own_words(dialect: Dialect) -> None:
     """Without a server: what would be sent is compared with what their manuals ask for."""

@@ -131,13 +131,16 @@ class ReflectedSource:
             and not any(option.endswith("_where") for option in index.get("dialect_options", {}))
         ]
         primary = tuple(key["constrained_columns"])
+        checks = self._checks(name, schema)
+        untold = "CHECK constraints cannot be read from this kind of database"
         return SourceTable(
             namespace=namespace,
             name=name,
             columns=tuple(self._column(c) for c in inspect.get_columns(name, schema=schema)),
             primary_key=primary,
             unique_keys=tuple(k for k in dict.fromkeys(unique) if k != primary),
-            checks=tuple((text, ()) for text in self._checks(name, schema)),
+            checks=tuple((text, ()) for text in checks or ()),
+            findings=() if checks is not None else (untold,),
             references=tuple(
                 SourceReference(
                     tuple(f["constrained_columns"]),
@@ -148,11 +151,12 @@ class ReflectedSource:
             ),
         )
 
-    def _checks(self, name: str, schema: str | None) -> list[str]:
+    def _checks(self, name: str, schema: str | None) -> list[str] | None:
+        """Return the conditions of CHECK constraints; None if the driver cannot tell them."""
         try:
             found = self._inspector.get_check_constraints(name, schema=schema)
         except NotImplementedError:
-            return []
+            return None
         texts = [str(check["sqltext"]) for check in found]
         # Oracle tells NOT NULL as a CHECK.
         return [text for text in texts if not text.upper().endswith(" IS NOT NULL")]
